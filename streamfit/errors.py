@@ -1,0 +1,9 @@
+"""The one error that is shown to people."""
+
+
+class InputError(Exception):
+    """Bad input from outside the program.
+
+    The message is one line that says what is wrong, where, and what to do. Commands print it without a
+    traceback and exit with code 2; the daemon answers it as `bad_file` or `bad_request`.
+    """

@@ -1,0 +1,188 @@
+"""The calibration phase: a person's scale and keypoint offsets from recorded trials (bilevel fit)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import jax
+import numpy as np
+
+from streamfit.cameras import Lenses
+from streamfit.errors import InputError
+from streamfit.fit.bilevel import Bilevel, Data, Shared, SharedPrior, Step
+from streamfit.fit.initial import InitialPose
+from streamfit.fit.prior import MotionPrior
+from streamfit.fit.residuals import Noise
+from streamfit.fit.settings import FitSettings
+from streamfit.fit.stature import overall_scale
+from streamfit.fit.trial import Layout, Trial, lay_out
+from streamfit.fit.triangulate import Points, triangulate
+from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
+from streamfit.subject import DEFAULT_NOISE, SKELETON_STATURE, Subject
+
+WIDENING = (16.0, 16.0, 12.0, 8.0, 8.0, 6.0, 4.0, 4.0, 3.0, 2.0, 2.0, 1.5)
+"""The noise is taken this many times larger in the first steps: from wide to narrow."""
+STEPS = 30
+CONVERGED = 1e-3
+"""Largest change of a scale factor or offset (m) between two steps at which the fit has converged."""
+COMMON, PAIR, SIDE = 0.3, 0.05, 0.015
+"""Standard deviations of scale factors: of all together, of a segment against the others, of one side against the other."""
+
+Progress = Callable[[str, float], None]
+"""Told what is being done and which share of it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """The subject, and the trajectories it was found with."""
+
+    subject: Subject
+    layout: Layout
+    controls: np.ndarray
+    step: Step
+    steps: int
+    converged: bool
+
+
+def calibrate(
+    trials: Sequence[Trial],
+    skeleton: Skeleton,
+    keypoints: KeypointSet,
+    stature: float | None = None,
+    settings: FitSettings | None = None,
+    progress: Progress = lambda what, share: None,
+) -> Calibration:
+    """Fit scale, offsets, noise and the trajectories of all trials together.
+
+    Everything starts from robust triangulation: the overall scale from the distances between keypoints, the
+    poses from single-instant fits. `InputError` where there is nothing to fit.
+    """
+    settings = settings or FitSettings()
+    layout = lay_out(trials, len(keypoints.names), settings.spacing, settings.persistence, slots=1)
+    model = _compiled(skeleton, keypoints, settings)
+    noise = Noise(*(np.asarray(x, float) for x in (np.full(len(keypoints.names), DEFAULT_NOISE), settings.skin, settings.freedom, settings.confidence_power)))
+    progress("triangulating", 0.0)
+    points = _triangulate_all(layout, noise, progress)
+    if points.valid.sum() < 10 * 8:
+        raise InputError("calibration: almost no keypoint is seen by two cameras that agree; check cameras.toml, the clocks, and who is seen")
+    overall = stature / SKELETON_STATURE if stature else overall_scale(skeleton, keypoints, points.position, points.valid)
+    generic = Subject.generic(skeleton, keypoints, overall * SKELETON_STATURE)
+    controls = _first_controls(model, layout, points, generic, skeleton, keypoints, progress)
+    prior = shared_prior(skeleton, keypoints, overall, 0.03 if stature else COMMON)
+    shared = Shared(generic.factors(skeleton), np.zeros_like(keypoints.positions))
+    bands = _prior_bands(model.prior, layout)
+    data = Data(layout.lenses, layout.trial, layout.seen, layout.weights, layout.ahead, layout.share, bands)
+    widths = [*WIDENING, *[1.0] * (STEPS - len(WIDENING))]
+    converged, step = False, None
+    for number, width in enumerate(widths):
+        progress("fitting", number / len(widths))
+        step = model.step(data, noise._replace(sd=noise.sd * width), controls, shared, prior)
+        moved = max(float(np.abs(a - b).max()) for a, b in zip(step.shared, shared, strict=True))
+        controls, shared = step.controls, step.shared
+        if not np.isfinite(moved):
+            raise InputError("calibration: the fit diverged; check that the keypoint set and the cameras belong to this recording")
+        if width == 1.0:
+            noise = noise._replace(sd=keypoint_noise(layout, step, settings, noise))
+            converged = moved < CONVERGED
+            if converged:
+                break
+    progress("fitting", 1.0)
+    assert step is not None
+    subject = replace(
+        generic,
+        scale=dict(zip(skeleton.groups, np.asarray(shared.scale).tolist(), strict=True)),
+        offsets=np.asarray(shared.offsets),
+        noise=np.asarray(noise.sd),
+        fit={
+            "method": "bilevel",
+            "trials": [trial.name for trial in trials],
+            "steps": number + 1,
+            "converged": converged,
+            "instants": int(np.isfinite(layout.t).sum()),
+        },
+    )
+    return Calibration(subject, layout, np.asarray(controls), jax.device_get(step), number + 1, converged)
+
+
+def shared_prior(skeleton: Skeleton, keypoints: KeypointSet, overall: float, common: float = COMMON) -> SharedPrior:
+    """Scale factors about the overall one, alike on both sides; offsets about nothing, with the set's sd."""
+    names = [group.removesuffix("_r").removesuffix("_l") for group in skeleton.groups]
+    pair = np.array([[a == b for b in names] for a in names], float)
+    covariance = common**2 + PAIR**2 * pair + SIDE**2 * np.eye(len(names))
+    count = len(keypoints.names)
+    information = np.zeros((len(names) + 3 * count,) * 2)
+    information[: len(names), : len(names)] = np.linalg.inv(covariance * overall**2)
+    information[len(names) :, len(names) :] = np.diag(np.repeat(keypoints.sd, 3) ** -2.0)
+    mean = np.concatenate([np.full(len(names), overall), np.zeros(3 * count)])
+    return SharedPrior(mean, information)
+
+
+def keypoint_noise(layout: Layout, step: Step, settings: FitSettings, noise: Noise) -> np.ndarray:
+    """Noise (K,) px at 2048 wide: the Student-t scale of each keypoint's residuals (one EM step)."""
+    confidence = np.clip(layout.seen[..., 2], 1e-3, 1.0) ** settings.confidence_power
+    weight, error = np.asarray(step.weight), np.asarray(step.error) / layout.lenses.pixel[layout.trial][:, None, :, None]
+    used = weight > 0
+    robust = weight * (settings.freedom + 2.0) / settings.freedom
+    square = np.where(used, robust * error**2 * confidence, 0.0).sum((0, 1, 2))
+    count = used.sum((0, 1, 2))
+    measured = np.sqrt(square / np.maximum(2.0 * count, 1.0))
+    return np.where(count > 20, np.clip(measured, 0.5, 50.0), noise.sd)
+
+
+@lru_cache(maxsize=4)
+def _compiled(skeleton: Skeleton, keypoints: KeypointSet, settings: FitSettings) -> Bilevel:
+    kinematics = Kinematics(skeleton, keypoints.body_indices(skeleton.bodies))
+    return Bilevel(kinematics, MotionPrior.of(skeleton, settings), keypoints.positions, settings.spacing)
+
+
+def _triangulate_all(layout: Layout, noise: Noise, progress: Progress) -> Points:
+    """Robust triangulation of the first slot of every interval: arrays over (M, K)."""
+    out = []
+    for m in range(layout.controls):
+        lenses = Lenses(*(x[layout.trial[m]] for x in layout.lenses))
+        out.append(triangulate(lenses, layout.seen[m, 0].astype(float), noise))
+        progress("triangulating", (m + 1) / layout.controls)
+    return Points(*(np.array(jax.device_get(x)) for x in zip(*out, strict=True)))
+
+
+def _first_controls(
+    model: Bilevel, layout: Layout, points: Points, subject: Subject, skeleton: Skeleton, keypoints: KeypointSet, progress: Progress
+) -> np.ndarray:
+    """Control points (M, D) through poses fitted instant by instant, each started from the one before."""
+    initial = InitialPose(model.kinematics)
+    scale, places = subject.factors(skeleton), subject.places(skeleton, keypoints)
+    controls = np.zeros((layout.controls, len(skeleton.coordinates)))
+    for first, spline in zip(layout.first, layout.splines, strict=True):
+        times, poses = [], []
+        q = skeleton.neutral
+        for m in range(first, first + spline.intervals):
+            sd = np.where(points.valid[m], np.hypot(keypoints.sd, points.sd[m]), np.inf)
+            if points.valid[m].sum() < 6:
+                continue
+            q, _ = initial(points.position[m], sd, scale, places, q) if not poses else initial.follow(points.position[m], sd, scale, places, q)
+            times.append(layout.t[m, 0])
+            poses.append(np.asarray(q))
+            progress("first poses", m / layout.controls)
+        if not poses:
+            continue
+        stacked = np.array(poses)
+        stacked[:, 3:6] = np.unwrap(stacked[:, 3:6], axis=0)
+        centres = spline.start + (np.arange(spline.controls) - 1.0) * spline.spacing
+        for d in range(controls.shape[1]):
+            controls[first : first + spline.controls, d] = np.interp(centres, times, stacked[:, d])
+    return controls
+
+
+def _prior_bands(prior: MotionPrior, layout: Layout) -> np.ndarray:
+    """Prior information of the chain of splines: each one's movement, and a trace that keeps it proper."""
+    size = prior.pattern.shape[-1]
+    out = np.zeros((layout.controls, 4, size, size))
+    diagonal = np.arange(size)
+    out[:, 0, diagonal, diagonal] += 1e-4
+    for newest in np.flatnonzero(layout.joined):
+        for a in range(4):
+            for b in range(a, 4):
+                out[newest - 3 + a, b - a, diagonal, diagonal] += prior.pattern[a, b]
+    return out

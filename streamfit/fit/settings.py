@@ -1,0 +1,33 @@
+"""The constants of the fit in one place, each with its unit and reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What the fit assumes about people and detectors. The defaults are for people and are not per recording."""
+
+    spacing: float = 0.04
+    """s between knots: 12 Hz, the band of human movement (the seed's trajectories pass 6 to 13 Hz)."""
+    slots: int = 12
+    """Instants that are linearised again at every step; older ones keep their last linearisation."""
+    freedom: float = 1.5
+    """Degrees of freedom of the Student-t weights: detector errors have no finite variance."""
+    persistence: float = 0.08
+    """s for which a detector's error persists: views closer in time than that tell little new."""
+    confidence_power: float = 1.0
+    """Information of a keypoint grows with its confidence to this power."""
+    skin: float = 0.006
+    """m that a keypoint wanders on its body (skin motion, joint centres that are not fixed points)."""
+    angle_velocity: float = 5.0
+    angle_acceleration: float = 60.0
+    """Standard deviations of joint velocity and acceleration over one second (rad/s, rad/s^2)."""
+    root_velocity: float = 2.0
+    root_acceleration: float = 10.0
+    """The same for the root's translation (m/s, m/s^2)."""
+    pose: float = 1.0
+    """rad: weak prior towards the anatomical position, per second of movement."""
+    limit: float = 0.05
+    """rad by which a joint limit may be exceeded at one standard deviation."""

@@ -1,0 +1,355 @@
+"""One person, live: views in, an estimate per instant out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import jax
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from streamfit.cameras import Rig
+from streamfit.fit.initial import InitialPose
+from streamfit.fit.prior import MotionPrior
+from streamfit.fit.residuals import Noise
+from streamfit.fit.settings import FitSettings
+from streamfit.fit.triangulate import triangulate
+from streamfit.fit.slots import JOIN, SlotTable
+from streamfit.fit.window import Model, Outcome, State, Window, agreement
+from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
+from streamfit.subject import Subject
+from streamfit.trajectory import SUPPORT, UniformSpline
+
+USABLE_POINTS = 4
+"""Points of some confidence that make a view usable."""
+USABLE_CONFIDENCE = 0.2
+COAST = 1.0
+"""s without two usable views after which a person is lost."""
+TOGETHER = 0.05
+"""s within which views may start a track together."""
+DOUBT = 0.25
+"""Mean robust weight of the answered instant below which the fit is doubted and a fresh start tried."""
+RETRY = 0.1
+"""s of doubt before a fresh start is tried; doubled after each that is no better."""
+GAIN = 0.1
+"""Mean robust weight that a fresh start must gain to be taken."""
+START_STEPS = 4
+"""Gauss-Newton steps on the first instant."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One camera's keypoints (K, 3: px, px, confidence; 0 where missing) at its own capture time."""
+
+    camera: int
+    t: float
+    xyc: np.ndarray
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The skeleton at one instant. Vectors are in the order of the skeleton's coordinates (rad, m, 1/s)."""
+
+    t: float
+    q: np.ndarray
+    qd: np.ndarray
+    sd: np.ndarray
+    rms_px: float
+    rms_px_camera: np.ndarray
+    views: int
+    state: str
+    position: np.ndarray
+    """(B, 3) m, world frame of the cameras."""
+    quaternion: np.ndarray
+    """(B, 4) w first, body to world."""
+    keypoints: np.ndarray
+    """(K, 3) m, world frame."""
+
+
+@lru_cache(maxsize=16)
+def _compiled(skeleton: Skeleton, bodies: tuple[int, ...], settings: FitSettings, lag: float) -> tuple[Window, InitialPose]:
+    """The compiled functions, shared by all persons of one skeleton and keypoint layout."""
+    kinematics = Kinematics(skeleton, np.array(bodies))
+    intervals = int(np.ceil((lag + 0.08) / settings.spacing)) + 1
+    window = Window(kinematics, MotionPrior.of(skeleton, settings), settings, intervals + SUPPORT - 1)
+    return window, InitialPose(kinematics)
+
+
+@dataclass
+class _Feed:
+    """What is known of one camera's stream: its last usable view and the usual time between two."""
+
+    last: float = -np.inf
+    period: float = 1.0 / 30.0
+
+    def gap(self, t: float) -> float:
+        """Note a view; the time since the one before (s), at most 0.1."""
+        gap = t - self.last
+        if 0.0 < gap < 0.5:
+            self.period += 0.1 * (gap - self.period) if np.isfinite(self.last) else 0.0
+        self.last = max(self.last, t)
+        return min(gap, 0.1) if 0.0 < gap < np.inf else self.period
+
+
+class Tracker:
+    """The sliding window of one person. Not thread-safe: one thread calls it."""
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        rig: Rig,
+        keypoints: KeypointSet,
+        subject: Subject,
+        lag: float = 0.1,
+        settings: FitSettings | None = None,
+    ) -> None:
+        self.settings = settings or FitSettings()
+        self.skeleton, self.rig, self.keypoints, self.lag = skeleton, rig, keypoints, lag
+        bodies = keypoints.body_indices(skeleton.bodies)
+        self._window, self._initial = _compiled(skeleton, tuple(int(b) for b in bodies), self.settings, lag)
+        self._to_world = rig.to_ground.T
+        self.too_late = 0
+        self.swap(subject)
+        cameras, count = len(rig.cameras), len(keypoints.names)
+        self._slots = SlotTable(self.settings.slots, cameras, count, self.settings.persistence)
+        self._feeds = [_Feed() for _ in rig.cameras]
+        self._spline = self._spline_from(0.0)
+        self._state: State | None = None
+        self._early: list[View] = []
+        self._owed: deque[Estimate] = deque()
+        self._previous = self._tracked = -np.inf
+        self._doubted: float | None = None
+        self._patience = RETRY
+        self._restart: np.ndarray | None = None
+        self._starting = 0
+        self._weights = np.zeros((self.settings.slots, self._spline.controls))
+        self._held = self._nowhere()
+
+    def swap(self, subject: Subject) -> None:
+        """Take another frozen scale, offsets and noise from the next instant on."""
+        self.subject = subject
+        settings = self.settings
+        noise = Noise(*(np.asarray(x, float) for x in (subject.noise, settings.skin, settings.freedom, settings.confidence_power)))
+        self._model = Model(
+            lenses=(subject.cameras or self.rig).lenses(),
+            scale=subject.factors(self.skeleton),
+            places=subject.places(self.skeleton, self.keypoints),
+            noise=noise,
+        )
+
+    def warm_up(self) -> None:
+        """Compile everything (seconds, or less from the compilation cache); the track is not touched."""
+        other = Tracker(self.skeleton, self.rig, self.keypoints, self.subject, self.lag, self.settings)
+        seen = np.zeros_like(other._slots.seen[0], float)
+        other._first_pose(seen)
+        other._agreement(seen, self.skeleton.neutral)
+        other._begin(0.0, self.skeleton.neutral)
+        other._advance(0.01, [])
+        other._advance(0.02 + self.lag, [])
+        other.finish()
+
+    def update(self, t: float, views: Sequence[View]) -> tuple[Estimate, list[Estimate]]:
+        """Answer the instant `t`; also the earlier instants that are now one lag old, smoothed.
+
+        `views` are all that have not been passed before, each with its own time. Times must increase.
+        """
+        if not t > self._previous:
+            raise ValueError(f"instant {t} is not after {self._previous}")
+        views = [*self._early, *views]
+        self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
+        views = [v for v in views if v.t <= t + JOIN]
+        recent = {v.camera: v for v in views if _usable(v) and v.t > t - TOGETHER}
+        smoothed: list[Estimate] = []
+        if self._state is not None and t - self._tracked > COAST:
+            smoothed = self.finish()
+        if self._restart is not None:
+            smoothed += self.finish()
+            self._begin(t, self._restart)
+            self._restart = None
+        if self._state is None and len(recent) >= 2:
+            pose, valid = self._first_pose(self._together(recent))
+            if valid >= USABLE_POINTS:
+                self._begin(t, pose)
+        self._previous = t
+        if self._state is None:
+            lost = replace(self._held, t=t, state="lost", views=len(recent))
+            return lost, [*smoothed, lost]
+        estimate, settled = self._advance(t, views)
+        return estimate, smoothed + settled
+
+    def finish(self) -> list[Estimate]:
+        """The smoothed estimates still owed, read from the window as it stands; the track ends."""
+        owed = self._settle(np.inf)
+        self._state = None
+        self._slots.clear()
+        nan = np.full_like(self._held.sd, np.nan)
+        self._held = replace(self._held, sd=nan, rms_px=np.nan, qd=np.zeros_like(nan))
+        return owed
+
+    def _advance(self, t: float, views: Sequence[View]) -> tuple[Estimate, list[Estimate]]:
+        """One step of the window to the instant t."""
+        assert self._state is not None
+        shift = max(0, int(np.floor((t - self._spline.start) / self._spline.spacing)) - self._spline.intervals + 1)
+        after = self._spline.shifted(shift)
+        smoothed = self._settle(after.start)
+        given_up = self._slots.give_up(after.start, self._spline)
+        used = set()
+        for view in views:
+            usable = _usable(view)
+            gap = self._feeds[view.camera].gap(view.t) if usable else self._feeds[view.camera].period
+            slot = None
+            if view.t >= after.start:
+                slot = self._slots.place(view.camera, view.t, view.xyc, gap, self._spline, given_up)
+            if slot is None:
+                self.too_late += 1
+            elif usable and view.t > t - TOGETHER:
+                used.add(view.camera)
+        self._spline = after
+        due = next((e.t for e in self._owed if e.t <= t - self.lag + 1e-6), t)
+        newest = self._newest(t)
+        slots = self._slots.lay_out(after, given_up)
+        times = np.array([t, due])
+        outcome = self._window.step(
+            self._model, self._state, slots, shift, newest, after.weights(times), after.weights(times, 1)
+        )
+        for _ in range(self._starting):
+            slots = slots._replace(given_up=np.zeros_like(given_up))
+            outcome = self._window.step(
+                self._model, outcome.state, slots, 0, newest, after.weights(times), after.weights(times, 1)
+            )
+        self._starting = 0
+        self._weights = slots.weights
+        self._state = outcome.state
+        outcome = jax.device_get(outcome._replace(state=None))
+        alive = {c for c, feed in enumerate(self._feeds) if t - feed.last < 0.99 * feed.period}
+        estimate = self._estimate(t, outcome, newest, len(used), len(used | alive) >= 2)
+        if due < t:
+            first = self._owed.popleft()
+            smoothed.append(replace(first, q=outcome.readings.q[1], qd=outcome.readings.qd[1], sd=outcome.readings.sd[1]))
+        self._owed.append(estimate)
+        smoothed += self._settle(t - self.lag + 1e-6)
+        self._doubt(t, outcome.weight, newest)
+        return estimate, smoothed
+
+    def _doubt(self, t: float, weight: np.ndarray, newest: int) -> None:
+        """Where the views and the fit have disagreed for a while, see whether a fresh start agrees better."""
+        seen = self._slots.seen[newest].astype(float)
+        agreed = _mean_weight(weight, seen)
+        if abs(self._slots.t[newest] - t) > JOIN or agreed >= DOUBT:
+            self._doubted = None if agreed >= DOUBT else self._doubted
+            self._patience = RETRY if agreed >= DOUBT else self._patience
+            return
+        self._doubted = t if self._doubted is None else self._doubted
+        if t - self._doubted < self._patience:
+            return
+        self._doubted = t
+        pose, valid = self._first_pose(seen)
+        if valid >= USABLE_POINTS and self._agreement(seen, pose) > agreed + GAIN:
+            self._restart = pose
+        else:
+            self._patience = min(2.0 * self._patience, 4.0)
+
+    def _settle(self, before: float) -> list[Estimate]:
+        """Smoothed estimates of the owed instants before that time, from the window as it stands."""
+        out = []
+        while self._owed and self._owed[0].t <= before and self._state is not None:
+            first = self._owed.popleft()
+            at = np.full(2, first.t)
+            weights, rates = self._spline.weights(at), self._spline.weights(at, 1)
+            reading = jax.device_get(self._window.read(self._state, self._weights, weights, rates))
+            out.append(replace(first, q=reading.q[0], qd=reading.qd[0], sd=reading.sd[0]))
+        return out
+
+    def _begin(self, t: float, pose: np.ndarray) -> None:
+        """Start a track at rest in that pose."""
+        self._slots.clear()
+        self._spline = self._spline_from(t)
+        self._state = self._window.empty(np.asarray(pose))
+        self._weights = np.zeros((self.settings.slots, self._spline.controls))
+        self._starting = START_STEPS - 1
+        self._tracked = t
+        self._doubted = None
+
+    def _spline_from(self, t: float) -> UniformSpline:
+        intervals = self._window.controls - SUPPORT + 1
+        spacing = self.settings.spacing
+        return UniformSpline(t - (intervals - 0.5) * spacing, spacing, intervals)
+
+    def _together(self, recent: dict[int, View]) -> np.ndarray:
+        """The latest view of each camera as one instant (C, K, 3)."""
+        seen = np.zeros(self._slots.seen.shape[1:])
+        for camera, view in recent.items():
+            seen[camera] = view.xyc
+        return seen
+
+    def _first_pose(self, seen: np.ndarray) -> tuple[np.ndarray, int]:
+        """A pose for one instant from nothing but its views, and how many keypoints it rests on."""
+        points = triangulate(self._model.lenses, seen, self._model.noise)
+        sd = np.where(points.valid, np.hypot(self.keypoints.sd, points.sd), np.inf)
+        q, _ = self._initial(points.position, sd, self._model.scale, self._model.places, self._held.q)
+        return np.asarray(q), int(np.sum(points.valid))
+
+    def _agreement(self, seen: np.ndarray, q: np.ndarray) -> float:
+        weight = np.asarray(agreement(self._window.kinematics, self._model, seen, q))
+        return _mean_weight(weight, seen)
+
+    def _newest(self, t: float) -> int:
+        distance = np.abs(self._slots.t - t)
+        return 0 if np.isnan(distance).all() else int(np.nanargmin(distance))
+
+    def _estimate(self, t: float, outcome: Outcome, newest: int, views: int, tracking: bool) -> Estimate:
+        present = abs(self._slots.t[newest] - t) <= JOIN
+        weight = outcome.weight if present else np.zeros_like(outcome.weight)
+        square = weight * outcome.error**2
+        with np.errstate(invalid="ignore"):
+            rms = np.sqrt(square.sum() / weight.sum())
+            per_camera = np.sqrt(square.sum(1) / weight.sum(1))
+        if tracking:
+            self._tracked = t
+        quaternion = Rotation.from_matrix(self._to_world @ outcome.rotation).as_quat(scalar_first=True)
+        self._held = Estimate(
+            t=t,
+            q=outcome.readings.q[0],
+            qd=outcome.readings.qd[0],
+            sd=outcome.readings.sd[0],
+            rms_px=float(rms),
+            rms_px_camera=per_camera,
+            views=views,
+            state="tracking" if tracking else "coasting",
+            position=outcome.position @ self._to_world.T,
+            quaternion=quaternion,
+            keypoints=outcome.keypoints @ self._to_world.T,
+        )
+        return self._held
+
+    def _nowhere(self) -> Estimate:
+        """What is answered before the first fit: the neutral pose, of unknown certainty."""
+        q = self.skeleton.neutral
+        pose = self._window.kinematics.pose(q, np.asarray(self._model.scale))
+        keypoints = self._window.kinematics.keypoints(pose, self._model.places)
+        return Estimate(
+            t=np.nan,
+            q=q,
+            qd=np.zeros_like(q),
+            sd=np.full_like(q, np.nan),
+            rms_px=np.nan,
+            rms_px_camera=np.full(len(self._feeds), np.nan),
+            views=0,
+            state="lost",
+            position=np.asarray(pose.position) @ self._to_world.T,
+            quaternion=Rotation.from_matrix(self._to_world @ np.asarray(pose.rotation)).as_quat(scalar_first=True),
+            keypoints=np.asarray(keypoints) @ self._to_world.T,
+        )
+
+
+def _usable(view: View) -> bool:
+    return np.count_nonzero(view.xyc[:, 2] >= USABLE_CONFIDENCE) >= USABLE_POINTS
+
+
+def _mean_weight(weight: np.ndarray, seen: np.ndarray) -> float:
+    """Mean robust weight of the confident points; 1 where there are none to disagree."""
+    confident = seen[..., 2] >= USABLE_CONFIDENCE
+    return float(weight[confident].mean()) if confident.any() else 1.0

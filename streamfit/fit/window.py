@@ -1,0 +1,229 @@
+"""The sliding window: one compiled step of fixed shape from the views of an instant to a pose and its posterior.
+
+The trajectory is a cubic B-spline over M control points. Up to N slots hold the latest instants; each step
+linearises them again, adds the prior and solves. What leaves is kept: a slot that is given up leaves its last
+linearisation in the prior, a control point that is given up is marginalised (Schur complement), so the window is
+short and nothing is forgotten. Information is held in absolute form: cost = 1/2 c' P c - p' c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from streamfit.cameras import Lenses
+from streamfit.fit import banded
+from streamfit.fit.prior import MotionPrior
+from streamfit.fit.residuals import Noise, reduce_views
+from streamfit.fit.settings import FitSettings
+from streamfit.skeleton import Kinematics
+
+
+class Model(NamedTuple):
+    """What is frozen while a person is tracked."""
+
+    lenses: Lenses
+    scale: Float[Array, "G"] | np.ndarray
+    places: Float[Array, "K 3"] | np.ndarray
+    noise: Noise
+
+
+class State(NamedTuple):
+    """The window between two steps."""
+
+    controls: Float[Array, "M D"] | np.ndarray
+    prior: Float[Array, "M 4 D D"] | np.ndarray
+    pull: Float[Array, "M D"] | np.ndarray
+    slot_information: Float[Array, "N D D"] | np.ndarray
+    slot_pull: Float[Array, "N D"] | np.ndarray
+
+
+class Slots(NamedTuple):
+    """The latest instants, as the host lays them out."""
+
+    seen: Float[Array, "N C K 3"] | np.ndarray
+    weights: Float[Array, "N M"] | np.ndarray
+    """Spline weights at the slot's time, in the window after the shift; zero where the slot is empty."""
+    ahead: Float[Array, "N C M"] | np.ndarray
+    """Spline weights at each view's own time minus those at the slot's."""
+    share: Float[Array, "N C"] | np.ndarray
+    """Share of its information that a view counts with (errors persist)."""
+    given_up: Float[Array, "N M"] | np.ndarray
+    """Spline weights, in the window before the shift, of what the slot held before and now leaves."""
+
+
+class Reading(NamedTuple):
+    """The trajectory at one time."""
+
+    q: Float[Array, "D"]
+    qd: Float[Array, "D"]
+    sd: Float[Array, "D"]
+
+
+class Outcome(NamedTuple):
+    """What a step answers."""
+
+    state: State
+    readings: Reading
+    """Batched over the R reading times."""
+    position: Float[Array, "B 3"]
+    rotation: Float[Array, "B 3 3"]
+    keypoints: Float[Array, "K 3"]
+    error: Float[Array, "C K"]
+    """px, of the newest slot, after the solve (to first order)."""
+    weight: Float[Array, "C K"]
+
+
+class _Terms(NamedTuple):
+    """The linearised slots; `points` at each view's own time."""
+
+    information: Float[Array, "N D D"]
+    force: Float[Array, "N D"]
+    jacobian: Float[Array, "N K 3 D"]
+    points: Float[Array, "N C K 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The compiled functions of the window for one skeleton, keypoint set and settings."""
+
+    kinematics: Kinematics
+    prior: MotionPrior
+    settings: FitSettings
+    controls: int
+
+    def empty(self, q: np.ndarray) -> State:
+        """A window at rest in pose q (D,), known only roughly."""
+        size = len(q)
+        prior = self.prior.bands(self.controls)
+        rough = np.full(size, 0.2**-2)
+        controls = np.tile(q, (self.controls, 1))
+        pull = np.zeros_like(controls)
+        for untied in range(banded.WIDTH - 1):
+            prior[untied, 0] += np.diag(rough)
+            pull[untied] = rough * q
+        n = self.settings.slots
+        return State(controls, prior, pull, np.zeros((n, size, size)), np.zeros((n, size)))
+
+    @partial(jax.jit, static_argnums=0)
+    def step(self, model: Model, state: State, slots: Slots, shift: Array, newest: Array, read: Array, rate: Array) -> Outcome:
+        """Give up, shift by `shift` control points, linearise all slots, solve, and read the trajectory.
+
+        `newest` is the index of the slot whose residuals are reported; `read` and `rate` (R, M) are the spline
+        weights of the reading times and their derivatives.
+        """
+        state = self._give_up(state, slots.given_up)
+        state = jax.lax.fori_loop(0, shift, lambda _, s: self._shift(s), state)
+        terms = self._linearise(model, state.controls, slots)
+        pose = slots.weights @ state.controls
+        slot_pull = terms.force + jnp.einsum("nij,nj->ni", terms.information, pose)
+
+        bands = state.prior + _spread(slots.weights, terms.information)
+        right = state.pull + slots.weights.T @ slot_pull - banded.multiply(bands, state.controls)
+        stiff, push = self.prior.limits(state.controls, self.settings.spacing)
+        factor = banded.factorise(_add_diagonal(bands, stiff))
+        right = jnp.concatenate([(right + push)[..., None], _columns(read, right.shape[1])], -1)
+        solved = banded.forward(factor, right)
+        change = banded.backward(factor, solved[..., :1])[..., 0]
+        controls = state.controls + change
+        readings = Reading(read @ controls, rate @ controls, _spread_of(solved[..., 1:], read.shape[0]))
+
+        moved = jnp.einsum("kid,d->ki", terms.jacobian[newest], slots.weights[newest] @ change)
+        seen = slots.seen[newest]
+        answered = reduce_views(model.lenses, terms.points[newest] + moved, seen, model.noise)
+        body = self.kinematics.pose(readings.q[0], model.scale)
+        return Outcome(
+            State(controls, state.prior, state.pull, terms.information, slot_pull),
+            readings,
+            body.position,
+            body.rotation,
+            self.kinematics.keypoints(body, model.places),
+            answered.error,
+            answered.weight,
+        )
+
+    @partial(jax.jit, static_argnums=0)
+    def read(self, state: State, weights: Array, read: Array, rate: Array) -> Reading:
+        """The trajectory at further times (R, M) after a step whose slots had `weights` (N, M)."""
+        stiff, _ = self.prior.limits(state.controls, self.settings.spacing)
+        bands = state.prior + _spread(weights, state.slot_information)
+        factor = banded.factorise(_add_diagonal(bands, stiff))
+        solved = banded.forward(factor, _columns(read, state.controls.shape[1]))
+        return Reading(read @ state.controls, rate @ state.controls, _spread_of(solved, read.shape[0]))
+
+    def _linearise(self, model: Model, controls: Array, slots: Slots) -> _Terms:
+        def one(weights: Array, ahead: Array, seen: Array, share: Array) -> _Terms:
+            pose = self.kinematics.pose(weights @ controls, model.scale)
+            points = self.kinematics.keypoints(pose, model.places)
+            jacobian = self.kinematics.jacobian(pose, points)
+            own = points + jnp.einsum("kid,cd->cki", jacobian, ahead @ controls)
+            reduced = reduce_views(model.lenses, own, seen, model.noise, share)
+            pressed = jnp.einsum("kij,kjd->kid", reduced.information, jacobian)
+            information = jnp.einsum("kid,kie->de", jacobian, pressed)
+            force = jnp.einsum("kid,ki->d", jacobian, reduced.force)
+            return _Terms(information, force, jacobian, own)
+
+        return jax.vmap(one)(slots.weights, slots.ahead, slots.seen, slots.share)
+
+    def _give_up(self, state: State, weights: Array) -> State:
+        return state._replace(
+            prior=state.prior + _spread(weights, state.slot_information),
+            pull=state.pull + weights.T @ state.slot_pull,
+        )
+
+    def _shift(self, state: State) -> State:
+        """Marginalise the oldest control point and append one that continues the movement."""
+        size = state.prior.shape[-1]
+        front = jnp.zeros((banded.WIDTH, banded.WIDTH, size, size), state.prior.dtype).at[0].set(state.prior[0])
+        lower, beyond, update = banded.eliminate(front)
+        y = jax.scipy.linalg.solve_triangular(lower, state.pull[0], lower=True)
+        prior, pull = state.prior[1:], state.pull[1:]
+        for a in range(3):
+            prior = prior.at[a, : 3 - a].add(-jnp.stack([update[a, b] for b in range(a, 3)]))
+        pull = pull.at[:3].add(-jnp.einsum("kij,i->kj", beyond, y))
+        prior = jnp.concatenate([prior, jnp.zeros_like(prior[:1])])
+        pull = jnp.concatenate([pull, jnp.zeros_like(pull[:1])])
+        diagonal = jnp.arange(size)
+        m = self.controls
+        for a in range(banded.WIDTH):
+            for b in range(a, banded.WIDTH):
+                prior = prior.at[m - 4 + a, b - a, diagonal, diagonal].add(self.prior.pattern[a, b])
+        last = 2.0 * state.controls[-1] - state.controls[-2]
+        return state._replace(controls=jnp.concatenate([state.controls[1:], last[None]]), prior=prior, pull=pull)
+
+
+@partial(jax.jit, static_argnums=0)
+def agreement(kinematics: Kinematics, model: Model, seen: Float[Array, "C K 3"], q: Float[Array, "D"]) -> Float[Array, "C K"]:
+    """Robust weights of the views of one instant at a pose: how far they agree with it."""
+    points = kinematics.keypoints(kinematics.pose(q, model.scale), model.places)
+    return reduce_views(model.lenses, jnp.broadcast_to(points, seen.shape), seen, model.noise).weight
+
+
+def _spread(weights: Float[Array, "N M"], information: Float[Array, "N D D"]) -> Float[Array, "M 4 D D"]:
+    """Information about poses (N) as information about the control points that make them."""
+    rows = []
+    for d in range(banded.WIDTH):
+        pair = weights * jnp.pad(weights[:, d:], ((0, 0), (0, d)))
+        rows.append(jnp.einsum("nm,nij->mij", pair, information))
+    return jnp.stack(rows, 1)
+
+
+def _add_diagonal(bands: Float[Array, "M 4 D D"], stiff: Float[Array, "M D"]) -> Float[Array, "M 4 D D"]:
+    diagonal = jnp.arange(bands.shape[-1])
+    return bands.at[:, 0, diagonal, diagonal].add(stiff)
+
+
+def _columns(read: Float[Array, "R M"], size: int) -> Float[Array, "M D RD"]:
+    """Right sides whose forward solutions give the variance of each coordinate at each reading time."""
+    return jnp.einsum("rm,ij->mirj", read, jnp.eye(size, dtype=read.dtype)).reshape(read.shape[1], size, -1)
+
+
+def _spread_of(solved: Float[Array, "M D RD"], readings: int) -> Float[Array, "R D"]:
+    """Standard deviations from forward solutions of `_columns`."""
+    return jnp.sqrt(jnp.sum(solved**2, (0, 1))).reshape(readings, -1)

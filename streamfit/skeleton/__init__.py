@@ -1,0 +1,7 @@
+"""Skeletons (MJCF), their keypoint sets and their forward kinematics."""
+
+from streamfit.skeleton.keypoints import KeypointSet
+from streamfit.skeleton.kinematics import Kinematics, Pose
+from streamfit.skeleton.skeleton import Skeleton
+
+__all__ = ["Kinematics", "KeypointSet", "Pose", "Skeleton"]

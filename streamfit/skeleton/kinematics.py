@@ -1,0 +1,201 @@
+"""Forward kinematics of a skeleton and the geometric Jacobian of its keypoints, in JAX.
+
+The tree is walked level by level with all bodies of a level at once, so that a compiled call is a dozen small
+batched operations whatever the model. MuJoCo's C engine and MJX are the oracles of the tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from jaxtyping import Array, Float
+
+from streamfit.skeleton.skeleton import Skeleton, _anchor_joint
+
+
+class Pose(NamedTuple):
+    """Bodies and joints of one pose, in the ground frame (m)."""
+
+    rotation: Float[Array, "B 3 3"]
+    position: Float[Array, "B 3"]
+    anchor: Float[Array, "J 3"]
+    axis: Float[Array, "J 3"]
+    slope: Float[Array, "N"]
+    """Derivative of each coupled joint with respect to its coordinate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kinematics:
+    """Forward kinematics of one skeleton for keypoints attached to its bodies.
+
+    `body` (K,) holds the index of each keypoint's body. All methods take one pose; batch them with `jax.vmap`.
+    Everything is differentiable with respect to q, scale and the keypoints' places.
+    """
+
+    skeleton: Skeleton
+    body: np.ndarray
+
+    def __post_init__(self) -> None:
+        model = self.skeleton.model
+        bodies = range(1, model.nbody)
+        joints_of = [list(range(model.body_jntadr[b], model.body_jntadr[b] + model.body_jntnum[b])) for b in bodies]
+        parent = np.array([model.body_parentid[b] - 1 for b in bodies])
+        depth = np.zeros(len(parent), int)
+        for b, p in enumerate(parent):
+            depth[b] = 0 if p < 0 else depth[p] + 1
+        ancestor = np.zeros((len(parent), model.njnt), bool)
+        for b, p in enumerate(parent):
+            if p >= 0:
+                ancestor[b] = ancestor[p]
+            ancestor[b, joints_of[b]] = True
+        width = max(len(j) for j in joints_of)
+        rotation = np.zeros((len(parent), 3, 3))
+        for b in bodies:
+            mujoco.mju_quat2Mat(rotation[b - 1].reshape(9), model.body_quat[b])
+        anchored = np.array([model.jnt_pos[_anchor_joint(model, b)] if model.body_jntnum[b] else np.zeros(3) for b in bodies])
+        hinge = model.jnt_type == int(mujoco.mjtJoint.mjJNT_HINGE)
+        cross = np.zeros((model.njnt, 3, 3))
+        x, y, z = model.jnt_axis.T
+        cross[:, 0, 1], cross[:, 0, 2], cross[:, 1, 2] = -z, y, -x
+        cross -= cross.swapaxes(1, 2)
+        chain = np.eye(len(parent))
+        for b, p in enumerate(parent):
+            if p >= 0:
+                chain[b] += chain[p]
+        fields = {
+            "_chain": chain,
+            "_parent": parent,
+            "_levels": [np.flatnonzero(depth == level) for level in range(depth.max() + 1)],
+            "_slots": np.array([j + [model.njnt] * (width - len(j)) for j in joints_of]),
+            "_rotation": rotation,
+            "_anchored": np.einsum("bij,bj->bi", rotation, anchored),
+            "_offset": model.body_pos[1:].copy(),
+            "_hinge": hinge,
+            "_axis": model.jnt_axis.copy(),
+            "_place": model.jnt_pos.copy(),
+            "_cross": cross,
+            "_cross2": cross @ cross,
+            "_joint_body": model.jnt_bodyid - 1,
+            "_moves": ancestor[self.body],
+            "_group": np.array(self.skeleton.body_group),
+            "_coordinate": self.skeleton.coordinate_joints,
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def pose(self, q: Float[Array, "D"], scale: Float[Array, "G"]) -> Pose:
+        """Where every body and joint is."""
+        factor = scale[self._group]
+        parent_factor = jnp.where(self._parent >= 0, factor[self._parent], 1.0)
+        theta, slope = self._joint_values(q, parent_factor)
+        rotation, position, anchor, axis = self._local(theta, factor, parent_factor)
+        world_rotation = jnp.zeros_like(rotation)
+        world_position = jnp.zeros_like(position)
+        for level in self._levels:
+            if self._parent[level[0]] < 0:
+                r, p = rotation[level], position[level]
+            else:
+                up = self._parent[level]
+                r = world_rotation[up] @ rotation[level]
+                p = world_position[up] + jnp.einsum("bij,bj->bi", world_rotation[up], position[level])
+            world_rotation = world_rotation.at[level].set(r)
+            world_position = world_position.at[level].set(p)
+        up = self._parent[self._joint_body]
+        root = (up < 0)[:, None]
+        anchor_world = world_position[up] + jnp.einsum("jik,jk->ji", world_rotation[up], anchor)
+        axis_world = jnp.einsum("jik,jk->ji", world_rotation[up], axis)
+        return Pose(
+            world_rotation,
+            world_position,
+            jnp.where(root, anchor, anchor_world),
+            jnp.where(root, axis, axis_world),
+            slope,
+        )
+
+    def keypoints(self, pose: Pose, places: Float[Array, "K 3"]) -> Float[Array, "K 3"]:
+        """Keypoints at `places` in their (scaled) bodies' frames, in the ground frame."""
+        return pose.position[self.body] + jnp.einsum("kij,kj->ki", pose.rotation[self.body], places)
+
+    def jacobian(self, pose: Pose, points: Float[Array, "K 3"]) -> Float[Array, "K 3 D"]:
+        """Derivative of the keypoints (ground frame) with respect to the coordinates: axis x lever arm."""
+        lever = points[:, None, :] - pose.anchor
+        turn = jnp.cross(pose.axis, lever)
+        columns = jnp.where(self._hinge[:, None], turn, pose.axis) * self._moves[:, :, None]
+        jacobian = columns[:, self._coordinate]
+        if not self.skeleton.couplings:
+            return jacobian.swapaxes(1, 2)
+        dependent = np.array([c.joint for c in self.skeleton.couplings])
+        masters = np.array([np.flatnonzero(self._coordinate == c.master)[0] for c in self.skeleton.couplings])
+        coupled = columns[:, dependent] * pose.slope[:, None]
+        for column in np.unique(masters):
+            jacobian = jacobian.at[:, column].add(coupled[:, masters == column].sum(1))
+        return jacobian.swapaxes(1, 2)
+
+    def scale_jacobian(self, pose: Pose, q: Float[Array, "D"]) -> Float[Array, "K 3 G"]:
+        """Derivative of the keypoints' bodies with respect to the groups' factors; their places left fixed.
+
+        A body sits at a multiple of its parent's factor plus a multiple of its own from its parent: both are
+        added up along the chain. The root's translation does not scale.
+        """
+        one, none = jnp.ones(len(self._parent), q.dtype), jnp.zeros(len(self._parent), q.dtype)
+        still = q.at[:3].set(0.0)
+        from_parent = self._local(self._joint_values(still, one)[0], none, one)[1]
+        from_own = self._local(self._joint_values(still, none)[0], one, none)[1]
+        inner = (self._parent >= 0)[:, None]
+        turned = jnp.where(inner[..., None], pose.rotation[self._parent], jnp.eye(3))
+        groups = np.eye(len(self.skeleton.groups))
+        parent_group = np.where(inner, groups[self._group[self._parent]], 0.0)
+        links = jnp.einsum("bij,bj,bg->big", turned, from_parent, parent_group)
+        links = links + jnp.einsum("bij,bj,bg->big", turned, from_own, groups[self._group])
+        return jnp.einsum("ba,aig->big", self._chain, links)[self.body]
+
+    def _joint_values(
+        self, q: Float[Array, "D"], parent_factor: Float[Array, "B"]
+    ) -> tuple[Float[Array, "J"], Float[Array, "N"]]:
+        theta = jnp.zeros(len(self.skeleton.joints), q.dtype).at[self._coordinate].set(q)
+        couplings = self.skeleton.couplings
+        if not couplings:
+            return theta, jnp.zeros(0, q.dtype)
+        polynomial = np.array([c.polynomial for c in couplings])
+        dependent = np.array([c.joint for c in couplings])
+        x = theta[np.array([c.master for c in couplings])]
+        factor = jnp.where(self._hinge[dependent], 1.0, parent_factor[self._joint_body[dependent]])
+        value, slope = jnp.zeros_like(x), jnp.zeros_like(x)
+        for power in reversed(range(polynomial.shape[1])):
+            slope = slope * x + value
+            value = value * x + polynomial[:, power]
+        return theta.at[dependent].set(factor * value), factor * slope
+
+    def _local(
+        self, theta: Float[Array, "J"], factor: Float[Array, "B"], parent_factor: Float[Array, "B"]
+    ) -> tuple[Array, Array, Array, Array]:
+        """Each body in its parent's frame, and its joints' anchors and axes there (before each joint moves)."""
+        dtype = theta.dtype
+        sine, cosine = jnp.sin(theta)[:, None, None], jnp.cos(theta)[:, None, None]
+        turn = jnp.eye(3, dtype=dtype) + sine * self._cross + (1.0 - cosine) * self._cross2
+        turn = jnp.where(self._hinge[:, None, None], turn, jnp.eye(3, dtype=dtype))
+        turn = jnp.concatenate([turn, jnp.eye(3, dtype=dtype)[None]])
+        slide = jnp.where(self._hinge, 0.0, theta)[:, None] * self._axis
+        slide = jnp.concatenate([slide, jnp.zeros((1, 3), dtype)])
+        place = self._place * factor[self._joint_body][:, None]
+        place = jnp.concatenate([place, jnp.zeros((1, 3), dtype)])
+        local_axis = np.concatenate([self._axis, np.zeros((1, 3))])
+
+        rotation = jnp.asarray(self._rotation, dtype)
+        position = parent_factor[:, None] * (self._offset + self._anchored) - factor[:, None] * self._anchored
+        anchors, axes = [], []
+        for column in self._slots.T:
+            anchor = position + jnp.einsum("bij,bj->bi", rotation, place[column])
+            anchors.append(anchor)
+            axes.append(jnp.einsum("bij,bj->bi", rotation, local_axis[column]))
+            anchor = anchor + jnp.einsum("bij,bj->bi", rotation, slide[column])
+            rotation = rotation @ turn[column]
+            position = anchor - jnp.einsum("bij,bj->bi", rotation, place[column])
+        body, slot = np.nonzero(self._slots < len(self.skeleton.joints))
+        order = np.argsort(self._slots[body, slot])
+        body, slot = body[order], slot[order]
+        return rotation, position, jnp.stack(anchors, 1)[body, slot], jnp.stack(axes, 1)[body, slot]

@@ -1,0 +1,160 @@
+"""A skeleton read from MJCF: bodies, coordinates, limits and scale groups."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from streamfit.errors import InputError
+
+ROOT_COORDINATES = 6
+"""The first six coordinates move the root body: three translations, then three rotations."""
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """A joint that follows a coordinate by a polynomial, lowest power first (metres or radians)."""
+
+    joint: int
+    master: int
+    polynomial: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """A kinematic tree with D coordinates, B bodies and G scale groups, in the y-up ground frame.
+
+    `model` is the unscaled MuJoCo model. A coordinate is a joint that no equality constraint makes follow
+    another; scale groups are the model's tuples named `scale:GROUP`. Limits of the root are infinite.
+    """
+
+    name: str
+    model: mujoco.MjModel
+    bodies: tuple[str, ...]
+    joints: tuple[str, ...]
+    coordinates: tuple[str, ...]
+    units: tuple[str, ...]
+    groups: tuple[str, ...]
+    body_group: tuple[int, ...]
+    couplings: tuple[Coupling, ...]
+    lower: np.ndarray
+    upper: np.ndarray
+
+    @property
+    def neutral(self) -> np.ndarray:
+        """The anatomical position (D,): every coordinate zero."""
+        return np.zeros(len(self.coordinates))
+
+    @property
+    def coordinate_joints(self) -> np.ndarray:
+        """Index of each coordinate's joint (D,)."""
+        return np.array([self.joints.index(c) for c in self.coordinates])
+
+    @staticmethod
+    def load(name: str | Path = "rajagopal") -> Skeleton:
+        """The built-in skeleton of that name, or an MJCF file; `InputError` if it is none of them."""
+        built_in = files("streamfit.skeleton") / f"{name}.xml"
+        path = Path(str(built_in)) if built_in.is_file() else Path(name)
+        if not path.is_file():
+            raise InputError(f"skeleton {str(name)!r}: no built-in skeleton and no file of that name; use 'rajagopal'")
+        try:
+            model = mujoco.MjModel.from_xml_path(str(path))
+        except ValueError as error:
+            raise InputError(f"{path}: MuJoCo cannot load it: {' '.join(str(error).split())}") from None
+        return _read(path.stem, model, str(path))
+
+    def joint_positions(self, q: np.ndarray, scale: Mapping[str, float] | None = None) -> np.ndarray:
+        """MuJoCo's `qpos` (J,) of the coordinates (D,), coupled joints included, for a scaled model."""
+        qpos = np.zeros(len(self.joints))
+        qpos[self.coordinate_joints] = q
+        factor = self._body_factors(scale or {})
+        for c in self.couplings:
+            value = np.polynomial.polynomial.polyval(qpos[c.master], c.polynomial)
+            if self.model.jnt_type[c.joint] == int(mujoco.mjtJoint.mjJNT_SLIDE):
+                value *= factor[self.model.body_parentid[self.model.jnt_bodyid[c.joint]]]
+            qpos[c.joint] = value
+        return qpos
+
+    def scaled(self, scale: Mapping[str, float]) -> mujoco.MjModel:
+        """A copy of the MuJoCo model with the bodies of each group scaled (geometry too)."""
+        model = copy.copy(self.model)
+        factor = self._body_factors(scale)
+        first = model.body_jntadr
+        for b in range(1, model.nbody):
+            anchor = model.jnt_pos[_anchor_joint(model, b)] if first[b] >= 0 else np.zeros(3)
+            offset = _rotate(model.body_quat[b], anchor)
+            model.body_pos[b] = factor[model.body_parentid[b]] * (model.body_pos[b] + offset) - factor[b] * offset
+        model.jnt_pos[:] *= factor[model.jnt_bodyid][:, None]
+        model.geom_pos[:] *= factor[model.geom_bodyid][:, None]
+        model.geom_size[:] *= factor[model.geom_bodyid][:, None]
+        for e in range(model.neq):
+            joint = model.eq_obj1id[e]
+            if model.jnt_type[joint] == int(mujoco.mjtJoint.mjJNT_SLIDE):
+                model.eq_data[e, :5] *= factor[model.body_parentid[model.jnt_bodyid[joint]]]
+        return model
+
+    def _body_factors(self, scale: Mapping[str, float]) -> np.ndarray:
+        """Scale factor per MuJoCo body, the world first."""
+        return np.array([1.0] + [scale.get(self.groups[g], 1.0) for g in self.body_group])
+
+
+def _anchor_joint(model: mujoco.MjModel, body: int) -> int:
+    """The joint that marks a body's centre of rotation: its first hinge, else its first joint."""
+    start, count = model.body_jntadr[body], model.body_jntnum[body]
+    hinges = [j for j in range(start, start + count) if model.jnt_type[j] == int(mujoco.mjtJoint.mjJNT_HINGE)]
+    return hinges[0] if hinges else start
+
+
+def _rotate(quaternion: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    rotated = np.zeros(3)
+    mujoco.mju_rotVecQuat(rotated, np.asarray(vector, float), np.asarray(quaternion, float))
+    return rotated
+
+
+def _read(name: str, model: mujoco.MjModel, source: str) -> Skeleton:
+    slide, hinge = int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE)
+    if any(kind not in (slide, hinge) for kind in model.jnt_type):
+        raise InputError(f"{source}: only slide and hinge joints are coordinates; write a free root as three slides and three hinges")
+    if list(model.jnt_type[:3]) != [slide] * 3 or list(model.jnt_type[3:6]) != [hinge] * 3:
+        raise InputError(f"{source}: the root body must have three slide joints, then three hinge joints")
+    joints = tuple(model.joint(j).name for j in range(model.njnt))
+    couplings = tuple(
+        Coupling(int(model.eq_obj1id[e]), int(model.eq_obj2id[e]), tuple(float(c) for c in model.eq_data[e, :5]))
+        for e in range(model.neq)
+        if model.eq_type[e] == int(mujoco.mjtEq.mjEQ_JOINT) and model.eq_obj2id[e] >= 0
+    )
+    dependent = {c.joint for c in couplings}
+    free = [j for j in range(model.njnt) if j not in dependent]
+    limited = model.jnt_limited[free].astype(bool)
+    group_of: dict[int, int] = {}
+    groups: list[str] = []
+    for t in range(model.ntuple):
+        label = model.tuple(t).name
+        if not label.startswith("scale:"):
+            continue
+        start, size = model.tuple_adr[t], model.tuple_size[t]
+        for body in model.tuple_objid[start : start + size]:
+            group_of[int(body)] = len(groups)
+        groups.append(label.removeprefix("scale:"))
+    missing = [model.body(b).name for b in range(1, model.nbody) if b not in group_of]
+    if missing:
+        raise InputError(f"{source}: body {missing[0]!r} is in no scale group; add it to a tuple named 'scale:GROUP'")
+    return Skeleton(
+        name=name,
+        model=model,
+        bodies=tuple(model.body(b).name for b in range(1, model.nbody)),
+        joints=joints,
+        coordinates=tuple(joints[j] for j in free),
+        units=tuple("m" if model.jnt_type[j] == slide else "rad" for j in free),
+        groups=tuple(groups),
+        body_group=tuple(group_of[b] for b in range(1, model.nbody)),
+        couplings=couplings,
+        lower=np.where(limited, model.jnt_range[free, 0], -np.inf),
+        upper=np.where(limited, model.jnt_range[free, 1], np.inf),
+    )

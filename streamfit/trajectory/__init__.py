@@ -1,0 +1,5 @@
+"""Implicit trajectories: functions from time to the coordinates of a skeleton."""
+
+from streamfit.trajectory.spline import SUPPORT, UniformSpline
+
+__all__ = ["SUPPORT", "UniformSpline"]

@@ -1,0 +1,61 @@
+"""Uniform cubic B-spline: the trajectory that the live and the offline fit share.
+
+Control point i acts on the four knot intervals i-3 .. i. With a knot every 40 ms the spline passes frequencies
+up to about 12 Hz, the band of human movement, and is twice differentiable everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SUPPORT = 4
+"""Control points that act at any one time."""
+
+_BASIS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6.0
+"""Powers of the place in the interval (rows) to the weights of its four control points (columns)."""
+
+
+@dataclass(frozen=True)
+class UniformSpline:
+    """A spline over `intervals` knot intervals of `spacing` seconds from `start`; intervals + 3 control points."""
+
+    start: float
+    spacing: float
+    intervals: int
+
+    @property
+    def controls(self) -> int:
+        return self.intervals + SUPPORT - 1
+
+    @property
+    def end(self) -> float:
+        return self.start + self.intervals * self.spacing
+
+    def interval(self, t: np.ndarray | float) -> np.ndarray:
+        """Index of the knot interval that holds each time; times outside take the first or the last."""
+        index = np.floor((np.asarray(t, float) - self.start) / self.spacing).astype(int)
+        return np.clip(index, 0, self.intervals - 1)
+
+    def local_weights(self, t: np.ndarray | float, derivative: int = 0) -> np.ndarray:
+        """Weights (..., 4) of the control points `interval(t)` .. `interval(t) + 3` (per second^derivative)."""
+        t = np.asarray(t, float)
+        u = (t - self.start) / self.spacing - self.interval(t)
+        powers = np.zeros((*u.shape, SUPPORT))
+        for p in range(derivative, SUPPORT):
+            factor = np.prod(np.arange(p, p - derivative, -1.0)) if derivative else 1.0
+            powers[..., p] = factor * u ** (p - derivative)
+        return powers @ _BASIS / self.spacing**derivative
+
+    def weights(self, t: np.ndarray | float, derivative: int = 0) -> np.ndarray:
+        """Weights (..., controls) of all control points at each time."""
+        t = np.asarray(t, float)
+        out = np.zeros((*t.shape, self.controls))
+        index = self.interval(t)[..., None] + np.arange(SUPPORT)
+        np.put_along_axis(out, index, self.local_weights(t, derivative), -1)
+        return out
+
+    def shifted(self, intervals: int) -> UniformSpline:
+        """The spline that starts that many knots later."""
+        return UniformSpline(self.start + intervals * self.spacing, self.spacing, self.intervals)
