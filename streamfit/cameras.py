@@ -13,8 +13,9 @@ import cv2
 import jax.numpy as jnp
 import numpy as np
 import tomli_w
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
+from streamfit.arrays import Array
 from streamfit.errors import InputError
 from streamfit.files import numbers, parse_toml, read_text
 
@@ -87,7 +88,9 @@ class Rig:
             if isinstance(table, dict) and "matrix" in table
         ]
         if not cameras:
-            raise InputError(f"{source}: no camera in it; each needs a table with matrix, distortions, rotation, translation")
+            raise InputError(
+                f"{source}: no camera in it; each needs a table with matrix, distortions, rotation, translation"
+            )
         names = [camera.name for camera in cameras]
         for name in names:
             if names.count(name) > 1:
@@ -134,12 +137,12 @@ class Rig:
 class Lenses(NamedTuple):
     """C cameras as arrays: ground frame to camera frame, then to pixels. `pixel`: width / REFERENCE_WIDTH."""
 
-    rotation: Float[Array, "C 3 3"] | np.ndarray
-    translation: Float[Array, "C 3"] | np.ndarray
-    focal: Float[Array, "C 2"] | np.ndarray
-    centre: Float[Array, "C 2"] | np.ndarray
-    distortion: Float[Array, "C 5"] | np.ndarray
-    pixel: Float[Array, "C"] | np.ndarray
+    rotation: Float[Array, "C 3 3"]
+    translation: Float[Array, "C 3"]
+    focal: Float[Array, "C 2"]
+    centre: Float[Array, "C 2"]
+    distortion: Float[Array, "C 5"]
+    pixel: Float[Array, " C"]
 
 
 class Projection(NamedTuple):
@@ -222,6 +225,6 @@ def _check_size(rig: Rig, source: str) -> None:
     spread = np.linalg.norm(centres[:, None] - centres[None], axis=-1).max()
     if len(centres) > 1 and not 0.05 <= spread <= 100.0:
         raise InputError(
-            f"{source}: the cameras are {spread:.3g} m apart at most, which is no room; translations must be in metres, "
-            "or say units = \"mm\" under [metadata]"
+            f"{source}: the cameras are {spread:.3g} m apart at most, which is no room; translations must be in "
+            'metres, or say units = "mm" under [metadata]'
         )

@@ -61,7 +61,9 @@ class Subject:
         """`InputError` where the file is not for this skeleton and keypoint set."""
         tables = parse_toml(text, source)
         if tables.get("skeleton") != skeleton.name:
-            raise InputError(f"{source}: made for skeleton {tables.get('skeleton')!r}, but {skeleton.name!r} is in use; calibrate again")
+            raise InputError(
+                f"{source}: made for skeleton {tables.get('skeleton')!r}, not {skeleton.name!r}; calibrate again"
+            )
         scale = tables.get("scale")
         if not isinstance(scale, dict) or set(scale) != set(skeleton.groups):
             raise InputError(f"{source}: [scale] must give a factor for each of {', '.join(skeleton.groups)}")
@@ -74,8 +76,8 @@ class Subject:
         names = tuple(row.get("name") if isinstance(row, dict) else None for row in rows)
         if names != keypoints.names:
             raise InputError(
-                f"{source}: made for keypoint set {tables.get('keypoints')!r} ({len(names)} points), but {keypoints.name!r} "
-                f"({len(keypoints.names)} points) is in use; calibrate with this set"
+                f"{source}: made for keypoint set {tables.get('keypoints')!r} ({len(names)} points), not "
+                f"{keypoints.name!r} ({len(keypoints.names)} points); calibrate with this set"
             )
         places = [numbers(row, "offset", (3,), f"{source}: keypoint {row['name']!r}") for row in rows]
         noise = np.array([numbers(row, "noise", (), f"{source}: keypoint {row['name']!r}") for row in rows])
@@ -89,7 +91,9 @@ class Subject:
             scale=factors,
             offsets=np.array(places),
             noise=noise,
-            cameras=Rig.from_toml(tomli_w.dumps(cameras), f"{source}: [cameras]") if isinstance(cameras, dict) else None,
+            cameras=Rig.from_toml(tomli_w.dumps(cameras), f"{source}: [cameras]")
+            if isinstance(cameras, dict)
+            else None,
             fit=tables.get("fit", {}),
         )
 

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from streamfit.arrays import Array
 
 WIDTH = 4
 """Blocks in a row of the upper triangle."""

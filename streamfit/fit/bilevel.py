@@ -13,8 +13,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
+from streamfit.arrays import Array
 from streamfit.cameras import Lenses
 from streamfit.fit import banded
 from streamfit.fit.prior import MotionPrior
@@ -31,27 +32,27 @@ class Data(NamedTuple):
 
     lenses: Lenses
     """(T, C, ...): of each trial."""
-    trial: Int[Array, "M"] | np.ndarray
-    seen: Float[Array, "M S C K 3"] | np.ndarray
-    weights: Float[Array, "M S 4"] | np.ndarray
-    ahead: Float[Array, "M S C 4"] | np.ndarray
-    share: Float[Array, "M S C"] | np.ndarray
-    prior: Float[Array, "M 4 D D"] | np.ndarray
+    trial: Int[Array, " M"]
+    seen: Float[Array, "M S C K 3"]
+    weights: Float[Array, "M S 4"]
+    ahead: Float[Array, "M S C 4"]
+    share: Float[Array, "M S C"]
+    prior: Float[Array, "M 4 D D"]
     """Information of the control points before any view."""
 
 
 class Shared(NamedTuple):
     """What all trials share."""
 
-    scale: Float[Array, "G"] | np.ndarray
-    offsets: Float[Array, "K 3"] | np.ndarray
+    scale: Float[Array, " G"]
+    offsets: Float[Array, "K 3"]
 
 
 class SharedPrior(NamedTuple):
     """Gaussian prior of the shared parameters."""
 
-    mean: Float[Array, "P"] | np.ndarray
-    information: Float[Array, "P P"] | np.ndarray
+    mean: Float[Array, " P"]
+    information: Float[Array, "P P"]
 
 
 class Step(NamedTuple):
@@ -105,7 +106,9 @@ class Bilevel:
         theta = jnp.concatenate([shared.scale, shared.offsets.reshape(-1)])
         border = banded.forward(factor, _rows(data.weights, terms.border))
         corner = _corner(sums) + prior.information
-        pull = jnp.concatenate([sums.stretch_force, sums.spot_force.reshape(-1)]) - prior.information @ (theta - prior.mean)
+        pull = jnp.concatenate([sums.stretch_force, sums.spot_force.reshape(-1)]) - prior.information @ (
+            theta - prior.mean
+        )
         information = corner - jnp.einsum("mdp,mdq->pq", border, border)
         turn = jax.scipy.linalg.solve(information, pull - jnp.einsum("mdp,md->p", border, own[..., 0]), assume_a="pos")
         change = banded.backward(factor, own - (border @ turn)[..., None])[..., 0]
@@ -113,7 +116,12 @@ class Bilevel:
         moved = Shared(theta[:groups], theta[groups:].reshape(-1, 3))
         away = theta - turn - prior.mean
         return Step(
-            controls + change, moved, cost + 0.5 * away @ prior.information @ away, terms.error, terms.weight, information
+            controls + change,
+            moved,
+            cost + 0.5 * away @ prior.information @ away,
+            terms.error,
+            terms.weight,
+            information,
         )
 
     def _linearise(
@@ -125,7 +133,9 @@ class Bilevel:
         group = np.array(self.kinematics.skeleton.body_group)[self.kinematics.body]
         places = shared.scale[group][:, None] * self.positions + shared.offsets
 
-        def one(weights: Array, ahead: Array, seen: Array, share: Array, near: Array, trial: Array) -> tuple[_Terms, _Sums]:
+        def one(
+            weights: Array, ahead: Array, seen: Array, share: Array, near: Array, trial: Array
+        ) -> tuple[_Terms, _Sums]:
             q = weights @ near
             pose = self.kinematics.pose(q, shared.scale)
             points = self.kinematics.keypoints(pose, places)
@@ -141,14 +151,23 @@ class Bilevel:
             force = jnp.einsum("kid,ki->d", jacobian, reduced.force)
             if not fit_shared:
                 none = jnp.zeros(0)
-                return _Terms(information, force, none, reduced.error, weight), _Sums(none, none, none, none, none, cost)
+                return _Terms(information, force, none, reduced.error, weight), _Sums(
+                    none, none, none, none, none, cost
+                )
             turned = pose.rotation[self.kinematics.body]
             grown = jnp.einsum("kij,kj->ki", turned, self.positions)
             stretch = self.kinematics.scale_jacobian(pose, q) + grown[..., None] * np.eye(groups)[group][:, None, :]
             felt = jnp.einsum("kij,kjl->kil", reduced.information, turned)
-            border = [jnp.einsum("kid,kig->dg", pressed, stretch), jnp.einsum("kid,kij->dkj", pressed, turned)]
+            border = [
+                jnp.einsum("kid,kig->dg", pressed, stretch),
+                jnp.einsum("kid,kij->dkj", pressed, turned),
+            ]
             return _Terms(
-                information, force, jnp.concatenate([border[0], border[1].reshape(size, 3 * count)], 1), reduced.error, weight
+                information,
+                force,
+                jnp.concatenate([border[0], border[1].reshape(size, 3 * count)], 1),
+                reduced.error,
+                weight,
             ), _Sums(
                 jnp.einsum("kig,kij,kjh->gh", stretch, reduced.information, stretch),
                 jnp.einsum("kig,kil->gkl", stretch, felt),
@@ -161,7 +180,9 @@ class Bilevel:
         neighbours = jnp.stack([jnp.pad(controls[a:], ((0, a), (0, 0))) for a in range(SUPPORT)], 1)
         near = jnp.broadcast_to(neighbours[:, None], (m, s, SUPPORT, size))
         trial = jnp.broadcast_to(jnp.asarray(data.trial)[:, None], (m, s))
-        inputs = [x.reshape(m * s, *x.shape[2:]) for x in (data.weights, data.ahead, data.seen, data.share, near, trial)]
+        inputs = [
+            x.reshape(m * s, *x.shape[2:]) for x in (data.weights, data.ahead, data.seen, data.share, near, trial)
+        ]
         chunks = -(-m * s // CHUNK)
         inputs = [jnp.pad(x, ((0, chunks * CHUNK - m * s),) + ((0, 0),) * (x.ndim - 1)) for x in inputs]
 
@@ -180,7 +201,7 @@ class _Terms(NamedTuple):
     """Of one slot."""
 
     information: Float[Array, "D D"]
-    force: Float[Array, "D"]
+    force: Float[Array, " D"]
     border: Float[Array, "D P"]
     error: Float[Array, "C K"]
     weight: Float[Array, "C K"]
@@ -192,7 +213,7 @@ class _Sums(NamedTuple):
     scales: Float[Array, "G G"]
     mixed: Float[Array, "G K 3"]
     spots: Float[Array, "K 3 3"]
-    stretch_force: Float[Array, "G"]
+    stretch_force: Float[Array, " G"]
     spot_force: Float[Array, "K 3"]
     cost: Float[Array, ""]
 

@@ -28,7 +28,7 @@ STEPS = 30
 CONVERGED = 1e-3
 """Largest change of a scale factor or offset (m) between two steps at which the fit has converged."""
 COMMON, PAIR, SIDE = 0.3, 0.05, 0.015
-"""Standard deviations of scale factors: of all together, of a segment against the others, of one side against the other."""
+"""Standard deviations of scale factors: of all together, of one segment, of one side against the other."""
 
 Progress = Callable[[str, float], None]
 """Told what is being done and which share of it is."""
@@ -62,12 +62,26 @@ def calibrate(
     settings = settings or FitSettings()
     layout = lay_out(trials, len(keypoints.names), settings.spacing, settings.persistence, slots=1)
     model = _compiled(skeleton, keypoints, settings)
-    noise = Noise(*(np.asarray(x, float) for x in (np.full(len(keypoints.names), DEFAULT_NOISE), settings.skin, settings.freedom, settings.confidence_power)))
+    noise = Noise(
+        *(
+            np.asarray(x, float)
+            for x in (
+                np.full(len(keypoints.names), DEFAULT_NOISE),
+                settings.skin,
+                settings.freedom,
+                settings.confidence_power,
+            )
+        )
+    )
     progress("triangulating", 0.0)
     points = _triangulate_all(layout, noise, progress)
     if points.valid.sum() < 10 * 8:
-        raise InputError("calibration: almost no keypoint is seen by two cameras that agree; check cameras.toml, the clocks, and who is seen")
-    overall = stature / SKELETON_STATURE if stature else overall_scale(skeleton, keypoints, points.position, points.valid)
+        raise InputError(
+            "calibration: almost no keypoint is seen by two cameras that agree; check cameras.toml and the clocks"
+        )
+    overall = (
+        stature / SKELETON_STATURE if stature else overall_scale(skeleton, keypoints, points.position, points.valid)
+    )
     generic = Subject.generic(skeleton, keypoints, overall * SKELETON_STATURE)
     controls = _first_controls(model, layout, points, generic, skeleton, keypoints, progress)
     prior = shared_prior(skeleton, keypoints, overall, 0.03 if stature else COMMON)
@@ -82,7 +96,9 @@ def calibrate(
         moved = max(float(np.abs(a - b).max()) for a, b in zip(step.shared, shared, strict=True))
         controls, shared = step.controls, step.shared
         if not np.isfinite(moved):
-            raise InputError("calibration: the fit diverged; check that the keypoint set and the cameras belong to this recording")
+            raise InputError(
+                "calibration: the fit diverged; check that the keypoint set and the cameras belong to this recording"
+            )
         if width == 1.0:
             noise = noise._replace(sd=keypoint_noise(layout, step, settings, noise))
             converged = moved < CONVERGED
@@ -122,7 +138,10 @@ def shared_prior(skeleton: Skeleton, keypoints: KeypointSet, overall: float, com
 def keypoint_noise(layout: Layout, step: Step, settings: FitSettings, noise: Noise) -> np.ndarray:
     """Noise (K,) px at 2048 wide: the Student-t scale of each keypoint's residuals (one EM step)."""
     confidence = np.clip(layout.seen[..., 2], 1e-3, 1.0) ** settings.confidence_power
-    weight, error = np.asarray(step.weight), np.asarray(step.error) / layout.lenses.pixel[layout.trial][:, None, :, None]
+    weight, error = (
+        np.asarray(step.weight),
+        np.asarray(step.error) / layout.lenses.pixel[layout.trial][:, None, :, None],
+    )
     used = weight > 0
     robust = weight * (settings.freedom + 2.0) / settings.freedom
     square = np.where(used, robust * error**2 * confidence, 0.0).sum((0, 1, 2))
@@ -148,20 +167,31 @@ def _triangulate_all(layout: Layout, noise: Noise, progress: Progress) -> Points
 
 
 def _first_controls(
-    model: Bilevel, layout: Layout, points: Points, subject: Subject, skeleton: Skeleton, keypoints: KeypointSet, progress: Progress
+    model: Bilevel,
+    layout: Layout,
+    points: Points,
+    subject: Subject,
+    skeleton: Skeleton,
+    keypoints: KeypointSet,
+    progress: Progress,
 ) -> np.ndarray:
     """Control points (M, D) through poses fitted instant by instant, each started from the one before."""
     initial = InitialPose(model.kinematics)
     scale, places = subject.factors(skeleton), subject.places(skeleton, keypoints)
     controls = np.zeros((layout.controls, len(skeleton.coordinates)))
     for first, spline in zip(layout.first, layout.splines, strict=True):
-        times, poses = [], []
+        times: list[float] = []
+        poses: list[np.ndarray] = []
         q = skeleton.neutral
         for m in range(first, first + spline.intervals):
             sd = np.where(points.valid[m], np.hypot(keypoints.sd, points.sd[m]), np.inf)
             if points.valid[m].sum() < 6:
                 continue
-            q, _ = initial(points.position[m], sd, scale, places, q) if not poses else initial.follow(points.position[m], sd, scale, places, q)
+            q, _ = (
+                initial(points.position[m], sd, scale, places, q)
+                if not poses
+                else initial.follow(points.position[m], sd, scale, places, q)
+            )
             times.append(layout.t[m, 0])
             poses.append(np.asarray(q))
             progress("first poses", m / layout.controls)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from streamfit.skeleton import Kinematics
+from streamfit.arrays import Array
+from streamfit.fit.root import angles_of
+from streamfit.skeleton import Kinematics, Pose
+from streamfit.skeleton.skeleton import ROOT_COORDINATES
 
 ITERATIONS, FOLLOWING = 30, 8
-REACH = 0.05
-"""m: residuals beyond this count less and less."""
+REACH, LIMIT = 0.05, 0.05
+"""m: residuals beyond this count less and less. rad: a joint limit may be exceeded by this."""
 
 _POSTURES: tuple[dict[str, float], ...] = (
     {},
@@ -48,11 +52,11 @@ class InitialPose:
     def __call__(
         self,
         points: Float[Array, "K 3"],
-        sd: Float[Array, "K"],
-        scale: Float[Array, "G"],
+        sd: Float[Array, " K"],
+        scale: Float[Array, " G"],
         places: Float[Array, "K 3"],
-        start: Float[Array, "D"],
-    ) -> tuple[Float[Array, "D"], Float[Array, ""]]:
+        start: Float[Array, " D"],
+    ) -> tuple[Float[Array, " D"], Float[Array, ""]]:
         """The best pose (D,) and its cost per point for points (ground frame); `sd` (m) is infinite where
         there is none. `start` is a pose to try beside the postures (the last one known)."""
         seeds = jnp.concatenate([jnp.asarray(self.seeds()), start[None]])
@@ -67,71 +71,61 @@ class InitialPose:
     def follow(
         self,
         points: Float[Array, "K 3"],
-        sd: Float[Array, "K"],
-        scale: Float[Array, "G"],
+        sd: Float[Array, " K"],
+        scale: Float[Array, " G"],
         places: Float[Array, "K 3"],
-        start: Float[Array, "D"],
-    ) -> tuple[Float[Array, "D"], Float[Array, ""]]:
+        start: Float[Array, " D"],
+    ) -> tuple[Float[Array, " D"], Float[Array, ""]]:
         """The pose near `start`, a moment before, in a few iterations."""
         weight = jnp.where(jnp.isfinite(sd), 1.0 / (sd**2 + 0.02**2), 0.0)
         points = jnp.where(jnp.isfinite(sd)[:, None], points, 0.0)
         q, cost = self._descend(points, weight, scale, places, start, FOLLOWING)
         return q, cost / jnp.maximum(jnp.sum(weight > 0), 1)
 
-    def _cost(self, q: Array, points: Array, weight: Array, scale: Array, places: Array) -> tuple[Array, ...]:
-        skeleton = self.kinematics.skeleton
-        pose = self.kinematics.pose(q, scale)
-        x = self.kinematics.keypoints(pose, places)
-        residual = points - x
-        square = jnp.sum(residual**2, -1)
-        robust = 1.0 / (1.0 + square / REACH**2)
-        over = jnp.clip(q - skeleton.upper, 0.0) + jnp.clip(q - skeleton.lower, None, 0.0)
-        angles = jnp.where(jnp.arange(q.shape[0]) < 6, 0.0, q)
-        cost = jnp.sum(weight * REACH**2 * jnp.log1p(square / REACH**2)) + jnp.sum((over / 0.05) ** 2) + jnp.sum(angles**2)
-        return cost, pose, x, residual, robust * weight, over
-
     def _descend(
         self, points: Array, weight: Array, scale: Array, places: Array, q: Array, iterations: int
     ) -> tuple[Array, Array]:
-        size = q.shape[0]
-        angles = jnp.where(jnp.arange(size) < 6, 0.0, 1.0)
+        """Levenberg-Marquardt on Cauchy residuals, with joint limits and a pull towards the neutral posture."""
+        skeleton = self.kinematics.skeleton
+        pulled = jnp.where(jnp.arange(q.shape[0]) < ROOT_COORDINATES, 0.0, 1.0)
 
-        def step(carry: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array], None]:
-            q, damping, cost = carry
-            _, pose, x, residual, robust, over = self._cost(q, points, weight, scale, places)
+        def beyond(q: Array) -> Array:
+            return jnp.clip(q - skeleton.upper, 0.0) + jnp.clip(q - skeleton.lower, None, 0.0)
+
+        def look(q: Array) -> tuple[Array, Pose, Array]:
+            pose = self.kinematics.pose(q, scale)
+            x = self.kinematics.keypoints(pose, places)
+            square = jnp.sum((points - x) ** 2, -1)
+            misfit = REACH**2 * jnp.sum(weight * jnp.log1p(square / REACH**2))
+            return misfit + jnp.sum((beyond(q) / LIMIT) ** 2) + jnp.sum(pulled * q**2), pose, x
+
+        def step(carry: tuple[Array, ...], _: None) -> tuple[tuple[Any, ...], None]:
+            q, damping, seen = carry
+            cost, pose, x = seen
+            residual = points - x
+            robust = weight / (1.0 + jnp.sum(residual**2, -1) / REACH**2)
+            over = beyond(q)
+            stiff = jnp.where(over != 0.0, LIMIT**-2, 0.0)
             jacobian = self.kinematics.jacobian(pose, x)
-            stiff = jnp.where(over != 0.0, 0.05**-2, 0.0)
-            hessian = jnp.einsum("kid,k,kie->de", jacobian, robust, jacobian) + jnp.diag(stiff + angles)
-            force = jnp.einsum("kid,k,ki->d", jacobian, robust, residual) - stiff * over - angles * q
-            scaled = hessian + damping * jnp.diag(jnp.diag(hessian) + 1.0)
-            trial = q + jax.scipy.linalg.solve(scaled, force, assume_a="pos")
-            reached = self._cost(trial, points, weight, scale, places)[0]
-            better = reached < cost
-            q = jnp.where(better, trial, q)
-            return (q, jnp.where(better, damping / 3.0, damping * 4.0), jnp.where(better, reached, cost)), None
+            hessian = jnp.einsum("kid,k,kie->de", jacobian, robust, jacobian) + jnp.diag(stiff + pulled)
+            force = jnp.einsum("kid,k,ki->d", jacobian, robust, residual) - stiff * over - pulled * q
+            damped = hessian + damping * jnp.diag(jnp.diag(hessian) + 1.0)
+            trial = q + jax.scipy.linalg.solve(damped, force, assume_a="pos")
+            reached = look(trial)
+            better = reached[0] < cost
+            seen = jax.tree.map(lambda new, old: jnp.where(better, new, old), reached, seen)
+            return (jnp.where(better, trial, q), jnp.where(better, damping / 3.0, damping * 4.0), seen), None
 
-        cost = self._cost(q, points, weight, scale, places)[0]
-        (q, _, cost), _ = jax.lax.scan(step, (q, jnp.asarray(1e-2, q.dtype), cost), None, length=iterations)
+        (q, _, (cost, _, _)), _ = jax.lax.scan(step, (q, jnp.asarray(1e-2, q.dtype), look(q)), None, length=iterations)
         return q, cost
 
     def _align(self, points: Array, weight: Array, scale: Array, places: Array, seed: Array) -> Array:
         """Move the root so that the posture lies on the points (Kabsch 1976)."""
-        still = seed.at[:6].set(0.0)
+        still = seed.at[:ROOT_COORDINATES].set(0.0)
         model = self.kinematics.keypoints(self.kinematics.pose(still, scale), places)
         w = weight / jnp.maximum(jnp.sum(weight), 1e-9)
         a, b = w @ model, w @ points
         u, _, vt = jnp.linalg.svd(jnp.einsum("k,ki,kj->ij", w, points - b, model - a))
         flip = jnp.array([1.0, 1.0, jnp.sign(jnp.linalg.det(u @ vt))])
         rotation = (u * flip) @ vt
-        return still.at[:3].set(b - rotation @ a).at[3:6].set(root_angles(rotation))
-
-
-def root_angles(rotation: Float[Array, "3 3"]) -> Float[Array, "3"]:
-    """Tilt, list, rotation (rad) of a rotation matrix: body-fixed z, x, y."""
-    return jnp.stack(
-        [
-            jnp.arctan2(-rotation[0, 1], rotation[1, 1]),
-            jnp.arcsin(jnp.clip(rotation[2, 1], -1.0, 1.0)),
-            jnp.arctan2(-rotation[2, 0], rotation[2, 2]),
-        ]
-    )
+        return still.at[:3].set(b - rotation @ a).at[3:6].set(angles_of(rotation, jnp))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from streamfit.arrays import Array
 from streamfit.fit.banded import WIDTH
 from streamfit.fit.settings import FitSettings
 from streamfit.skeleton import Skeleton

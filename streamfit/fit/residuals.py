@@ -10,15 +10,16 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from streamfit.arrays import Array
 from streamfit.cameras import Lenses, project
 
 
 class Noise(NamedTuple):
     """What a keypoint's pixels are worth."""
 
-    sd: Float[Array, "K"]
+    sd: Float[Array, " K"]
     """px at 2048 wide."""
     skin: Float[Array, ""]
     """m."""
@@ -43,7 +44,7 @@ def reduce_views(
     points: Float[Array, "C K 3"],
     seen: Float[Array, "C K 3"],
     noise: Noise,
-    share: Float[Array, "C"] | float = 1.0,
+    share: Float[Array, " C"] | float = 1.0,
 ) -> Reduced:
     """Terms of the robust cost at `points` (ground frame, as each camera's time has them) for pixels `seen`.
 

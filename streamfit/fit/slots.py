@@ -32,10 +32,12 @@ class SlotTable:
         for slot in np.flatnonzero(self.t < before):
             if self._solved[slot]:
                 weights[slot] = spline.weights(self.t[slot])
-            self._free(slot)
+            self._free(int(slot))
         return weights
 
-    def place(self, camera: int, t: float, xyc: np.ndarray, gap: float, spline: UniformSpline, given_up: np.ndarray) -> int | None:
+    def place(
+        self, camera: int, t: float, xyc: np.ndarray, gap: float, spline: UniformSpline, given_up: np.ndarray
+    ) -> int | None:
         """Put a view where it belongs and say in which slot; `None` where there is no room for it.
 
         `gap` is the time since that camera's view before. A slot that must make room is noted in `given_up`,

@@ -15,11 +15,13 @@ from streamfit.cameras import Rig
 from streamfit.fit.initial import InitialPose
 from streamfit.fit.prior import MotionPrior
 from streamfit.fit.residuals import Noise
+from streamfit.fit.root import TURN, UPRIGHT, angles_of, rotation_of, turn_root
 from streamfit.fit.settings import FitSettings
-from streamfit.fit.triangulate import triangulate
 from streamfit.fit.slots import JOIN, SlotTable
-from streamfit.fit.window import Model, Outcome, State, Window, agreement
+from streamfit.fit.triangulate import triangulate
+from streamfit.fit.window import Model, Outcome, Reading, State, Window, agreement
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
+from streamfit.skeleton.skeleton import ROOT_COORDINATES
 from streamfit.subject import Subject
 from streamfit.trajectory import SUPPORT, UniformSpline
 
@@ -70,7 +72,9 @@ class Estimate:
 
 
 @lru_cache(maxsize=16)
-def _compiled(skeleton: Skeleton, bodies: tuple[int, ...], settings: FitSettings, lag: float) -> tuple[Window, InitialPose]:
+def _compiled(
+    skeleton: Skeleton, bodies: tuple[int, ...], settings: FitSettings, lag: float
+) -> tuple[Window, InitialPose]:
     """The compiled functions, shared by all persons of one skeleton and keypoint layout."""
     kinematics = Kinematics(skeleton, np.array(bodies))
     intervals = int(np.ceil((lag + 0.08) / settings.spacing)) + 1
@@ -112,6 +116,7 @@ class Tracker:
         self._window, self._initial = _compiled(skeleton, tuple(int(b) for b in bodies), self.settings, lag)
         self._to_world = rig.to_ground.T
         self.too_late = 0
+        self._frame, self._upright = np.eye(3), True
         self.swap(subject)
         cameras, count = len(rig.cameras), len(keypoints.names)
         self._slots = SlotTable(self.settings.slots, cameras, count, self.settings.persistence)
@@ -132,9 +137,13 @@ class Tracker:
         """Take another frozen scale, offsets and noise from the next instant on."""
         self.subject = subject
         settings = self.settings
-        noise = Noise(*(np.asarray(x, float) for x in (subject.noise, settings.skin, settings.freedom, settings.confidence_power)))
+        noise = Noise(
+            *(np.asarray(x, float) for x in (subject.noise, settings.skin, settings.freedom, settings.confidence_power))
+        )
+        rig = subject.cameras.select(self.rig.names) if subject.cameras else self.rig
+        self._lenses = rig.lenses()
         self._model = Model(
-            lenses=(subject.cameras or self.rig).lenses(),
+            lenses=self._lenses._replace(rotation=self._lenses.rotation @ self._frame.T),
             scale=subject.factors(self.skeleton),
             places=subject.places(self.skeleton, self.keypoints),
             noise=noise,
@@ -228,10 +237,12 @@ class Tracker:
         estimate = self._estimate(t, outcome, newest, len(used), len(used | alive) >= 2)
         if due < t:
             first = self._owed.popleft()
-            smoothed.append(replace(first, q=outcome.readings.q[1], qd=outcome.readings.qd[1], sd=outcome.readings.sd[1]))
+            q, qd, sd = self._grounded(outcome.readings, 1)
+            smoothed.append(replace(first, q=q, qd=qd, sd=sd))
         self._owed.append(estimate)
         smoothed += self._settle(t - self.lag + 1e-6)
         self._doubt(t, outcome.weight, newest)
+        self._keep_regular(float(outcome.readings.q[0, 4]))
         return estimate, smoothed
 
     def _doubt(self, t: float, weight: np.ndarray, newest: int) -> None:
@@ -260,12 +271,20 @@ class Tracker:
             at = np.full(2, first.t)
             weights, rates = self._spline.weights(at), self._spline.weights(at, 1)
             reading = jax.device_get(self._window.read(self._state, self._weights, weights, rates))
-            out.append(replace(first, q=reading.q[0], qd=reading.qd[0], sd=reading.sd[0]))
+            q, qd, sd = self._grounded(reading, 0)
+            out.append(replace(first, q=q, qd=qd, sd=sd))
         return out
 
     def _begin(self, t: float, pose: np.ndarray) -> None:
-        """Start a track at rest in that pose."""
+        """Start a track at rest in that pose (ground frame), its rotation continuing the last one answered."""
         self._slots.clear()
+        rotation = rotation_of(pose[3:6])
+        upright = abs(angles_of(rotation)[1]) < TURN
+        self._look_from(np.eye(3) if upright else rotation.T)
+        pose = pose.copy()
+        pose[:ROOT_COORDINATES], _ = turn_root(
+            pose[:ROOT_COORDINATES], self._frame, self._held.q[3:6] if upright else np.zeros(3)
+        )
         self._spline = self._spline_from(t)
         self._state = self._window.empty(np.asarray(pose))
         self._weights = np.zeros((self.settings.slots, self._spline.controls))
@@ -287,13 +306,13 @@ class Tracker:
 
     def _first_pose(self, seen: np.ndarray) -> tuple[np.ndarray, int]:
         """A pose for one instant from nothing but its views, and how many keypoints it rests on."""
-        points = triangulate(self._model.lenses, seen, self._model.noise)
+        points = triangulate(self._lenses, seen, self._model.noise)
         sd = np.where(points.valid, np.hypot(self.keypoints.sd, points.sd), np.inf)
         q, _ = self._initial(points.position, sd, self._model.scale, self._model.places, self._held.q)
         return np.asarray(q), int(np.sum(points.valid))
 
     def _agreement(self, seen: np.ndarray, q: np.ndarray) -> float:
-        weight = np.asarray(agreement(self._window.kinematics, self._model, seen, q))
+        weight = np.asarray(agreement(self._window.kinematics, self._model._replace(lenses=self._lenses), seen, q))
         return _mean_weight(weight, seen)
 
     def _newest(self, t: float) -> int:
@@ -309,21 +328,52 @@ class Tracker:
             per_camera = np.sqrt(square.sum(1) / weight.sum(1))
         if tracking:
             self._tracked = t
-        quaternion = Rotation.from_matrix(self._to_world @ outcome.rotation).as_quat(scalar_first=True)
+        back = self._to_world @ self._frame.T
+        q, qd, sd = self._grounded(outcome.readings, 0)
         self._held = Estimate(
             t=t,
-            q=outcome.readings.q[0],
-            qd=outcome.readings.qd[0],
-            sd=outcome.readings.sd[0],
+            q=q,
+            qd=qd,
+            sd=sd,
             rms_px=float(rms),
             rms_px_camera=per_camera,
             views=views,
             state="tracking" if tracking else "coasting",
-            position=outcome.position @ self._to_world.T,
-            quaternion=quaternion,
-            keypoints=outcome.keypoints @ self._to_world.T,
+            position=outcome.position @ back.T,
+            quaternion=Rotation.from_matrix(back @ outcome.rotation).as_quat(scalar_first=True),
+            keypoints=outcome.keypoints @ back.T,
         )
         return self._held
+
+    def _grounded(self, readings: Reading, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Coordinates, rates and standard deviations in the ground frame, continuous with what was answered.
+
+        Where the window's frame is not the ground's, correlations between the root's coordinates are neglected.
+        """
+        q, qd, sd = (np.array(x[row]) for x in readings)
+        if self._upright:
+            return q, qd, sd
+        root = slice(0, ROOT_COORDINATES)
+        q[root], change = turn_root(q[root], self._frame.T, self._held.q[3:6])
+        qd[root] = change @ qd[root]
+        sd[root] = np.sqrt(change**2 @ sd[root] ** 2)
+        return q, qd, sd
+
+    def _look_from(self, frame: np.ndarray) -> None:
+        """Let the window work in the frame that `frame` (3, 3) turns the ground's into."""
+        self._frame = frame
+        self._upright = np.array_equal(frame, np.eye(3))
+        self._model = self._model._replace(lenses=self._lenses._replace(rotation=self._lenses.rotation @ frame.T))
+
+    def _keep_regular(self, list_: float) -> None:
+        """Choose another frame for the window before its root comes near the singularity."""
+        if abs(list_) < TURN or self._state is None:
+            return
+        controls = np.asarray(self._state.controls)
+        ground = self._frame.T @ rotation_of(controls[-2, 3:6])
+        frame = np.eye(3) if abs(angles_of(ground)[1]) < UPRIGHT else ground.T
+        self._state = self._window.turned(self._state, frame @ self._frame.T, self._weights @ controls)
+        self._look_from(frame)
 
     def _nowhere(self) -> Estimate:
         """What is answered before the first fit: the neutral pose, of unknown certainty."""
@@ -346,7 +396,7 @@ class Tracker:
 
 
 def _usable(view: View) -> bool:
-    return np.count_nonzero(view.xyc[:, 2] >= USABLE_CONFIDENCE) >= USABLE_POINTS
+    return int(np.count_nonzero(view.xyc[:, 2] >= USABLE_CONFIDENCE)) >= USABLE_POINTS
 
 
 def _mean_weight(weight: np.ndarray, seen: np.ndarray) -> float:

@@ -101,7 +101,18 @@ def lay_out(
                     share[at + m, s, view.camera] = gap / (gap + 2.0 * persistence)
                     last[view.camera] = view.t
         at += spline.controls
-    return Layout(tuple(b[1] for b in bins), tuple(first), t, seen, weights, ahead, share, joined, owner, _stack(trials, cameras))
+    return Layout(
+        tuple(b[1] for b in bins),
+        tuple(first),
+        t,
+        seen,
+        weights,
+        ahead,
+        share,
+        joined,
+        owner,
+        _stack(trials, cameras),
+    )
 
 
 def _stack(trials: Sequence[Trial], cameras: int) -> Lenses:

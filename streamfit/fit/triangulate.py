@@ -9,8 +9,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
+from streamfit.arrays import Array
 from streamfit.cameras import Lenses, project, undistort
 from streamfit.fit.residuals import Noise, reduce_views
 
@@ -19,8 +20,8 @@ class Points(NamedTuple):
     """K triangulated points (ground frame, m); `valid` where two views agree on one."""
 
     position: Float[Array, "K 3"]
-    valid: Bool[Array, "K"]
-    sd: Float[Array, "K"]
+    valid: Bool[Array, " K"]
+    sd: Float[Array, " K"]
     """m, along the worst direction."""
 
 

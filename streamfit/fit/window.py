@@ -15,55 +15,58 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from streamfit.arrays import Array
 from streamfit.cameras import Lenses
 from streamfit.fit import banded
 from streamfit.fit.prior import MotionPrior
 from streamfit.fit.residuals import Noise, reduce_views
+from streamfit.fit.root import angles_of, rotation_of, turn_root
 from streamfit.fit.settings import FitSettings
 from streamfit.skeleton import Kinematics
+from streamfit.skeleton.skeleton import ROOT_COORDINATES
 
 
 class Model(NamedTuple):
     """What is frozen while a person is tracked."""
 
     lenses: Lenses
-    scale: Float[Array, "G"] | np.ndarray
-    places: Float[Array, "K 3"] | np.ndarray
+    scale: Float[Array, " G"]
+    places: Float[Array, "K 3"]
     noise: Noise
 
 
 class State(NamedTuple):
     """The window between two steps."""
 
-    controls: Float[Array, "M D"] | np.ndarray
-    prior: Float[Array, "M 4 D D"] | np.ndarray
-    pull: Float[Array, "M D"] | np.ndarray
-    slot_information: Float[Array, "N D D"] | np.ndarray
-    slot_pull: Float[Array, "N D"] | np.ndarray
+    controls: Float[Array, "M D"]
+    prior: Float[Array, "M 4 D D"]
+    pull: Float[Array, "M D"]
+    slot_information: Float[Array, "N D D"]
+    slot_pull: Float[Array, "N D"]
 
 
 class Slots(NamedTuple):
     """The latest instants, as the host lays them out."""
 
-    seen: Float[Array, "N C K 3"] | np.ndarray
-    weights: Float[Array, "N M"] | np.ndarray
+    seen: Float[Array, "N C K 3"]
+    weights: Float[Array, "N M"]
     """Spline weights at the slot's time, in the window after the shift; zero where the slot is empty."""
-    ahead: Float[Array, "N C M"] | np.ndarray
+    ahead: Float[Array, "N C M"]
     """Spline weights at each view's own time minus those at the slot's."""
-    share: Float[Array, "N C"] | np.ndarray
+    share: Float[Array, "N C"]
     """Share of its information that a view counts with (errors persist)."""
-    given_up: Float[Array, "N M"] | np.ndarray
+    given_up: Float[Array, "N M"]
     """Spline weights, in the window before the shift, of what the slot held before and now leaves."""
 
 
 class Reading(NamedTuple):
     """The trajectory at one time."""
 
-    q: Float[Array, "D"]
-    qd: Float[Array, "D"]
-    sd: Float[Array, "D"]
+    q: Float[Array, " D"]
+    qd: Float[Array, " D"]
+    sd: Float[Array, " D"]
 
 
 class Outcome(NamedTuple):
@@ -111,8 +114,32 @@ class Window:
         n = self.settings.slots
         return State(controls, prior, pull, np.zeros((n, size, size)), np.zeros((n, size)))
 
+    def turned(self, state: State, turn: np.ndarray, poses: np.ndarray) -> State:
+        """The window seen in a frame turned by `turn` (3, 3); `poses` (N, D) are those of the slots.
+
+        Control points and slots are carried over one by one, their information by the derivative of the map.
+        """
+        near = angles_of(turn @ rotation_of(np.array(state.controls)[-1, 3:6]))
+        controls, maps = _turn_all(np.array(state.controls), turn, near)
+        prior, inverse = np.array(state.prior), np.linalg.inv(maps)
+        force = np.array(state.pull) - np.array(banded.multiply(state.prior, state.controls))
+        for d in range(banded.WIDTH):
+            rows = self.controls - d
+            prior[:rows, d] = np.swapaxes(inverse[:rows], 1, 2) @ prior[:rows, d] @ inverse[d:]
+        force = np.einsum("mji,mj->mi", inverse, force)
+        pull = force + np.array(banded.multiply(jnp.asarray(prior), jnp.asarray(controls)))
+        information = np.array(state.slot_information)
+        push = np.array(state.slot_pull) - np.einsum("nij,nj->ni", information, poses)
+        poses, maps = _turn_all(poses, turn, near)
+        inverse = np.linalg.inv(maps)
+        information = np.swapaxes(inverse, 1, 2) @ information @ inverse
+        push = np.einsum("nji,nj->ni", inverse, push) + np.einsum("nij,nj->ni", information, poses)
+        return State(controls, prior, pull, information, push)
+
     @partial(jax.jit, static_argnums=0)
-    def step(self, model: Model, state: State, slots: Slots, shift: Array, newest: Array, read: Array, rate: Array) -> Outcome:
+    def step(
+        self, model: Model, state: State, slots: Slots, shift: Array, newest: Array, read: Array, rate: Array
+    ) -> Outcome:
         """Give up, shift by `shift` control points, linearise all slots, solve, and read the trajectory.
 
         `newest` is the index of the slot whose residuals are reported; `read` and `rate` (R, M) are the spline
@@ -199,7 +226,9 @@ class Window:
 
 
 @partial(jax.jit, static_argnums=0)
-def agreement(kinematics: Kinematics, model: Model, seen: Float[Array, "C K 3"], q: Float[Array, "D"]) -> Float[Array, "C K"]:
+def agreement(
+    kinematics: Kinematics, model: Model, seen: Float[Array, "C K 3"], q: Float[Array, " D"]
+) -> Float[Array, "C K"]:
     """Robust weights of the views of one instant at a pose: how far they agree with it."""
     points = kinematics.keypoints(kinematics.pose(q, model.scale), model.places)
     return reduce_views(model.lenses, jnp.broadcast_to(points, seen.shape), seen, model.noise).weight
@@ -212,6 +241,15 @@ def _spread(weights: Float[Array, "N M"], information: Float[Array, "N D D"]) ->
         pair = weights * jnp.pad(weights[:, d:], ((0, 0), (0, d)))
         rows.append(jnp.einsum("nm,nij->mij", pair, information))
     return jnp.stack(rows, 1)
+
+
+def _turn_all(poses: np.ndarray, turn: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Poses (N, D) in a turned frame, their root's angles near `near`, and the derivatives (N, D, D)."""
+    out, root = poses.copy(), slice(0, ROOT_COORDINATES)
+    maps = np.tile(np.eye(poses.shape[1]), (len(poses), 1, 1))
+    for n in range(len(poses)):
+        out[n, root], maps[n, root, root] = turn_root(poses[n, root], turn, near)
+    return out, maps
 
 
 def _add_diagonal(bands: Float[Array, "M 4 D D"], stiff: Float[Array, "M D"]) -> Float[Array, "M 4 D D"]:

@@ -4,4 +4,4 @@ from streamfit.skeleton.keypoints import KeypointSet
 from streamfit.skeleton.kinematics import Kinematics, Pose
 from streamfit.skeleton.skeleton import Skeleton
 
-__all__ = ["Kinematics", "KeypointSet", "Pose", "Skeleton"]
+__all__ = ["KeypointSet", "Kinematics", "Pose", "Skeleton"]

@@ -60,7 +60,9 @@ class KeypointSet:
         """Index (K,) of each keypoint's body among a skeleton's; `InputError` for a body it does not have."""
         for name, body in zip(self.names, self.bodies, strict=True):
             if body not in bodies:
-                raise InputError(f"keypoint set {self.name}: {name!r} is on body {body!r}, which the skeleton does not have")
+                raise InputError(
+                    f"keypoint set {self.name}: {name!r} is on body {body!r}, which the skeleton does not have"
+                )
         return np.array([bodies.index(body) for body in self.bodies])
 
 

@@ -6,14 +6,14 @@ batched operations whatever the model. MuJoCo's C engine and MJX are the oracles
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import mujoco
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from streamfit.arrays import Array
 from streamfit.skeleton.skeleton import Skeleton, _anchor_joint
 
 
@@ -24,70 +24,52 @@ class Pose(NamedTuple):
     position: Float[Array, "B 3"]
     anchor: Float[Array, "J 3"]
     axis: Float[Array, "J 3"]
-    slope: Float[Array, "N"]
+    slope: Float[Array, " N"]
     """Derivative of each coupled joint with respect to its coordinate."""
 
 
-@dataclass(frozen=True, eq=False)
 class Kinematics:
-    """Forward kinematics of one skeleton for keypoints attached to its bodies.
+    """Forward kinematics of one skeleton for K keypoints attached to its bodies.
 
     `body` (K,) holds the index of each keypoint's body. All methods take one pose; batch them with `jax.vmap`.
     Everything is differentiable with respect to q, scale and the keypoints' places.
     """
 
-    skeleton: Skeleton
-    body: np.ndarray
-
-    def __post_init__(self) -> None:
-        model = self.skeleton.model
+    def __init__(self, skeleton: Skeleton, body: np.ndarray) -> None:
+        self.skeleton, self.body = skeleton, np.asarray(body)
+        model = skeleton.model
         bodies = range(1, model.nbody)
-        joints_of = [list(range(model.body_jntadr[b], model.body_jntadr[b] + model.body_jntnum[b])) for b in bodies]
-        parent = np.array([model.body_parentid[b] - 1 for b in bodies])
-        depth = np.zeros(len(parent), int)
-        for b, p in enumerate(parent):
-            depth[b] = 0 if p < 0 else depth[p] + 1
-        ancestor = np.zeros((len(parent), model.njnt), bool)
-        for b, p in enumerate(parent):
-            if p >= 0:
-                ancestor[b] = ancestor[p]
-            ancestor[b, joints_of[b]] = True
-        width = max(len(j) for j in joints_of)
-        rotation = np.zeros((len(parent), 3, 3))
+        self._offset = model.body_pos[1:].copy()
+        self._rotation = np.zeros((len(bodies), 3, 3))
         for b in bodies:
-            mujoco.mju_quat2Mat(rotation[b - 1].reshape(9), model.body_quat[b])
-        anchored = np.array([model.jnt_pos[_anchor_joint(model, b)] if model.body_jntnum[b] else np.zeros(3) for b in bodies])
-        hinge = model.jnt_type == int(mujoco.mjtJoint.mjJNT_HINGE)
-        cross = np.zeros((model.njnt, 3, 3))
-        x, y, z = model.jnt_axis.T
-        cross[:, 0, 1], cross[:, 0, 2], cross[:, 1, 2] = -z, y, -x
-        cross -= cross.swapaxes(1, 2)
-        chain = np.eye(len(parent))
-        for b, p in enumerate(parent):
+            mujoco.mju_quat2Mat(self._rotation[b - 1].reshape(9), model.body_quat[b])
+        anchored = [model.jnt_pos[_anchor_joint(model, b)] if model.body_jntnum[b] else np.zeros(3) for b in bodies]
+        self._anchored = np.einsum("bij,bj->bi", self._rotation, np.array(anchored))
+        self._parent = model.body_parentid[1:] - 1
+        self._group = np.array(skeleton.body_group)
+        depth = np.zeros(len(bodies), int)
+        self._chain = np.eye(len(bodies))
+        for b, p in enumerate(self._parent):
             if p >= 0:
-                chain[b] += chain[p]
-        fields = {
-            "_chain": chain,
-            "_parent": parent,
-            "_levels": [np.flatnonzero(depth == level) for level in range(depth.max() + 1)],
-            "_slots": np.array([j + [model.njnt] * (width - len(j)) for j in joints_of]),
-            "_rotation": rotation,
-            "_anchored": np.einsum("bij,bj->bi", rotation, anchored),
-            "_offset": model.body_pos[1:].copy(),
-            "_hinge": hinge,
-            "_axis": model.jnt_axis.copy(),
-            "_place": model.jnt_pos.copy(),
-            "_cross": cross,
-            "_cross2": cross @ cross,
-            "_joint_body": model.jnt_bodyid - 1,
-            "_moves": ancestor[self.body],
-            "_group": np.array(self.skeleton.body_group),
-            "_coordinate": self.skeleton.coordinate_joints,
-        }
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+                depth[b] = depth[p] + 1
+                self._chain[b] += self._chain[p]
+        self._levels = [np.flatnonzero(depth == level) for level in range(depth.max() + 1)]
 
-    def pose(self, q: Float[Array, "D"], scale: Float[Array, "G"]) -> Pose:
+        self._joint_body = model.jnt_bodyid - 1
+        self._hinge = model.jnt_type == int(mujoco.mjtJoint.mjJNT_HINGE)
+        self._axis, self._place = model.jnt_axis.copy(), model.jnt_pos.copy()
+        x, y, z = self._axis.T
+        self._cross = np.zeros((model.njnt, 3, 3))
+        self._cross[:, 0, 1], self._cross[:, 0, 2], self._cross[:, 1, 2] = -z, y, -x
+        self._cross -= self._cross.swapaxes(1, 2)
+        self._cross2 = self._cross @ self._cross
+        joints_of = [range(model.body_jntadr[b], model.body_jntadr[b] + model.body_jntnum[b]) for b in bodies]
+        width = max(len(joints) for joints in joints_of)
+        self._slots = np.array([[*joints, *[model.njnt] * (width - len(joints))] for joints in joints_of])
+        self._moves = self._chain[self.body][:, self._joint_body] > 0.0
+        self._coordinate = skeleton.coordinate_joints
+
+    def pose(self, q: Float[Array, " D"], scale: Float[Array, " G"]) -> Pose:
         """Where every body and joint is."""
         factor = scale[self._group]
         parent_factor = jnp.where(self._parent >= 0, factor[self._parent], 1.0)
@@ -135,7 +117,7 @@ class Kinematics:
             jacobian = jacobian.at[:, column].add(coupled[:, masters == column].sum(1))
         return jacobian.swapaxes(1, 2)
 
-    def scale_jacobian(self, pose: Pose, q: Float[Array, "D"]) -> Float[Array, "K 3 G"]:
+    def scale_jacobian(self, pose: Pose, q: Float[Array, " D"]) -> Float[Array, "K 3 G"]:
         """Derivative of the keypoints' bodies with respect to the groups' factors; their places left fixed.
 
         A body sits at a multiple of its parent's factor plus a multiple of its own from its parent: both are
@@ -154,8 +136,8 @@ class Kinematics:
         return jnp.einsum("ba,aig->big", self._chain, links)[self.body]
 
     def _joint_values(
-        self, q: Float[Array, "D"], parent_factor: Float[Array, "B"]
-    ) -> tuple[Float[Array, "J"], Float[Array, "N"]]:
+        self, q: Float[Array, " D"], parent_factor: Float[Array, " B"]
+    ) -> tuple[Float[Array, " J"], Float[Array, " N"]]:
         theta = jnp.zeros(len(self.skeleton.joints), q.dtype).at[self._coordinate].set(q)
         couplings = self.skeleton.couplings
         if not couplings:
@@ -171,7 +153,7 @@ class Kinematics:
         return theta.at[dependent].set(factor * value), factor * slope
 
     def _local(
-        self, theta: Float[Array, "J"], factor: Float[Array, "B"], parent_factor: Float[Array, "B"]
+        self, theta: Float[Array, " J"], factor: Float[Array, " B"], parent_factor: Float[Array, " B"]
     ) -> tuple[Array, Array, Array, Array]:
         """Each body in its parent's frame, and its joints' anchors and axes there (before each joint moves)."""
         dtype = theta.dtype

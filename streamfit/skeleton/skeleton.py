@@ -17,6 +17,9 @@ ROOT_COORDINATES = 6
 """The first six coordinates move the root body: three translations, then three rotations."""
 
 
+_ROOT_AXES = np.eye(3)[[0, 1, 2, 2, 0, 1]]
+
+
 @dataclass(frozen=True)
 class Coupling:
     """A joint that follows a coordinate by a polynomial, lowest power first (metres or radians)."""
@@ -120,9 +123,13 @@ def _rotate(quaternion: np.ndarray, vector: np.ndarray) -> np.ndarray:
 def _read(name: str, model: mujoco.MjModel, source: str) -> Skeleton:
     slide, hinge = int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE)
     if any(kind not in (slide, hinge) for kind in model.jnt_type):
-        raise InputError(f"{source}: only slide and hinge joints are coordinates; write a free root as three slides and three hinges")
+        raise InputError(
+            f"{source}: only slide and hinge joints are coordinates; write a free root as three slides and three hinges"
+        )
     if list(model.jnt_type[:3]) != [slide] * 3 or list(model.jnt_type[3:6]) != [hinge] * 3:
         raise InputError(f"{source}: the root body must have three slide joints, then three hinge joints")
+    if not np.allclose(model.jnt_axis[:6], _ROOT_AXES):
+        raise InputError(f"{source}: the root must move along x, y, z and turn about z, x, y (tilt, list, rotation)")
     joints = tuple(model.joint(j).name for j in range(model.njnt))
     couplings = tuple(
         Coupling(int(model.eq_obj1id[e]), int(model.eq_obj2id[e]), tuple(float(c) for c in model.eq_data[e, :5]))
