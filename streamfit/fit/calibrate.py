@@ -60,6 +60,8 @@ def calibrate(
     poses from single-instant fits. `InputError` where there is nothing to fit.
     """
     settings = settings or FitSettings()
+    if not any(views for trial in trials for _, views in trial.instants):
+        raise InputError("calibration: the recordings hold no views of this person; record again or name another")
     layout = lay_out(trials, len(keypoints.names), settings.spacing, settings.persistence, slots=1)
     model = _compiled(skeleton, keypoints, settings)
     noise = Noise(

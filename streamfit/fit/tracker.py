@@ -84,18 +84,24 @@ def _compiled(
 
 @dataclass
 class _Feed:
-    """What is known of one camera's stream: its last usable view and the usual time between two."""
+    """What is known of one camera's stream: its last usable view and the usual time between two (s)."""
 
     last: float = -np.inf
     period: float = 1.0 / 30.0
+    seen: int = 0
 
     def gap(self, t: float) -> float:
         """Note a view; the time since the one before (s), at most 0.1."""
         gap = t - self.last
         if 0.0 < gap < 0.5:
-            self.period += 0.1 * (gap - self.period) if np.isfinite(self.last) else 0.0
+            self.seen += 1
+            self.period += (gap - self.period) / min(self.seen, 10)
         self.last = max(self.last, t)
         return min(gap, 0.1) if 0.0 < gap < np.inf else self.period
+
+    def current(self, t: float) -> bool:
+        """Whether its last view still stands for the instant t: less than a period ago."""
+        return t - self.last < 0.9 * self.period
 
 
 class Tracker:
@@ -233,7 +239,7 @@ class Tracker:
         self._weights = slots.weights
         self._state = outcome.state
         outcome = jax.device_get(outcome._replace(state=None))
-        alive = {c for c, feed in enumerate(self._feeds) if t - feed.last < 0.99 * feed.period}
+        alive = {c for c, feed in enumerate(self._feeds) if feed.current(t)}
         estimate = self._estimate(t, outcome, newest, len(used), len(used | alive) >= 2)
         if due < t:
             first = self._owed.popleft()

@@ -128,12 +128,12 @@ class Kinematics:
         from_parent = self._local(self._joint_values(still, one)[0], none, one)[1]
         from_own = self._local(self._joint_values(still, none)[0], one, none)[1]
         inner = (self._parent >= 0)[:, None]
-        turned = jnp.where(inner[..., None], pose.rotation[self._parent], jnp.eye(3))
-        groups = np.eye(len(self.skeleton.groups))
+        turned = jnp.where(inner[..., None], pose.rotation[self._parent], jnp.eye(3, dtype=q.dtype))
+        groups = np.eye(len(self.skeleton.groups), dtype=q.dtype)
         parent_group = np.where(inner, groups[self._group[self._parent]], 0.0)
         links = jnp.einsum("bij,bj,bg->big", turned, from_parent, parent_group)
         links = links + jnp.einsum("bij,bj,bg->big", turned, from_own, groups[self._group])
-        return jnp.einsum("ba,aig->big", self._chain, links)[self.body]
+        return jnp.einsum("ba,aig->big", self._chain.astype(q.dtype), links)[self.body]
 
     def _joint_values(
         self, q: Float[Array, " D"], parent_factor: Float[Array, " B"]
@@ -142,7 +142,7 @@ class Kinematics:
         couplings = self.skeleton.couplings
         if not couplings:
             return theta, jnp.zeros(0, q.dtype)
-        polynomial = np.array([c.polynomial for c in couplings])
+        polynomial = np.array([c.polynomial for c in couplings], q.dtype)
         dependent = np.array([c.joint for c in couplings])
         x = theta[np.array([c.master for c in couplings])]
         factor = jnp.where(self._hinge[dependent], 1.0, parent_factor[self._joint_body[dependent]])
@@ -158,17 +158,18 @@ class Kinematics:
         """Each body in its parent's frame, and its joints' anchors and axes there (before each joint moves)."""
         dtype = theta.dtype
         sine, cosine = jnp.sin(theta)[:, None, None], jnp.cos(theta)[:, None, None]
-        turn = jnp.eye(3, dtype=dtype) + sine * self._cross + (1.0 - cosine) * self._cross2
+        turn = jnp.eye(3, dtype=dtype) + sine * self._cross.astype(dtype) + (1.0 - cosine) * self._cross2.astype(dtype)
         turn = jnp.where(self._hinge[:, None, None], turn, jnp.eye(3, dtype=dtype))
         turn = jnp.concatenate([turn, jnp.eye(3, dtype=dtype)[None]])
-        slide = jnp.where(self._hinge, 0.0, theta)[:, None] * self._axis
+        slide = jnp.where(self._hinge, 0.0, theta)[:, None] * self._axis.astype(dtype)
         slide = jnp.concatenate([slide, jnp.zeros((1, 3), dtype)])
-        place = self._place * factor[self._joint_body][:, None]
+        place = self._place.astype(dtype) * factor[self._joint_body][:, None]
         place = jnp.concatenate([place, jnp.zeros((1, 3), dtype)])
-        local_axis = np.concatenate([self._axis, np.zeros((1, 3))])
+        local_axis = np.concatenate([self._axis, np.zeros((1, 3))]).astype(dtype)
 
         rotation = jnp.asarray(self._rotation, dtype)
-        position = parent_factor[:, None] * (self._offset + self._anchored) - factor[:, None] * self._anchored
+        out, own = (self._offset + self._anchored).astype(dtype), self._anchored.astype(dtype)
+        position = parent_factor[:, None] * out - factor[:, None] * own
         anchors, axes = [], []
         for column in self._slots.T:
             anchor = position + jnp.einsum("bij,bj->bi", rotation, place[column])

@@ -1,0 +1,221 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from streamfit.fit.tracker import Tracker, View
+from streamfit.subject import Subject
+
+RATE = 50.0
+
+
+@pytest.fixture(scope="module")
+def tracker_of(scene):
+    """A fresh tracker of the scene's person; compiled functions are shared."""
+
+    def make(subject: Subject | None = None) -> Tracker:
+        return Tracker(scene.skeleton, scene.rig, scene.keypoints, subject or scene.subject)
+
+    return make
+
+
+def run(tracker, scene, times, **how):
+    """Estimates of the instants, live and smoothed."""
+    live, smoothed = [], []
+    for t in times:
+        estimate, settled = tracker.update(t, scene.views(t, **how))
+        live.append(estimate)
+        smoothed += settled
+    return live, smoothed + tracker.finish()
+
+
+def errors(scene, estimates, skip=0.5):
+    """RMSE (rad) of the coordinates that coco-like keypoints see well, and of the keypoints (m)."""
+    well = [
+        i
+        for i, n in enumerate(scene.skeleton.coordinates)
+        if n.startswith(("pelvis_rot", "pelvis_list", "hip_flex", "knee", "elbow", "arm_flex"))
+    ]
+    kept = [e for e in estimates if e.t > skip]
+    angles = np.array([e.q[well] - scene.q(e.t)[well] for e in kept])
+    to_world = scene.rig.to_ground.T
+    places = np.array([e.keypoints - scene.points(e.t) @ to_world.T for e in kept])
+    return np.sqrt((angles**2).mean()), np.sqrt((places**2).sum(-1).mean())
+
+
+def test_follows_a_person_who_turns_round(scene, tracker_of):
+    """Exact views: a few millimetres and a degree, through more than a full turn, without any jump."""
+    faster = replace(scene, turn_rate=3.0)
+    times = np.arange(0, 3, 1 / RATE)
+    live, smoothed = run(tracker_of(), faster, times)
+    assert [e.t for e in live] == [e.t for e in smoothed] == list(times)
+    assert {e.state for e in live} == {"tracking"}
+    for estimates, degrees in ((live, 2.0), (smoothed, 1.0)):
+        angle, place = errors(faster, estimates)
+        assert np.degrees(angle) < degrees
+        assert place < 0.012
+    turn = np.array([e.q[5] for e in live])
+    assert np.abs(np.diff(turn)).max() < 0.2
+    assert turn[-1] - turn[0] > 2.0 * np.pi
+
+
+def test_tracks_from_the_first_instant(scene, tracker_of):
+    estimate, _ = tracker_of().update(10.0, scene.views(10.0))
+    assert estimate.state == "tracking"
+    assert estimate.views == len(scene.rig.cameras)
+    assert np.linalg.norm(estimate.keypoints - scene.points(10.0) @ scene.rig.to_ground, axis=1).mean() < 0.02
+    assert np.isfinite(estimate.sd).all()
+
+
+def test_noise_is_smoothed_and_the_lagged_answer_is_better(scene, tracker_of):
+    times = np.arange(0, 3, 1 / RATE)
+    live, smoothed = run(tracker_of(), scene, times, noise=4.0, rng=np.random.default_rng(0))
+    assert np.degrees(errors(scene, smoothed)[0]) < np.degrees(errors(scene, live)[0]) < 4.0
+    assert np.median([e.rms_px for e in live]) == pytest.approx(4.0 * np.sqrt(2), rel=0.35)
+
+
+def test_outliers_and_a_camera_that_is_off_do_little_harm(scene, tracker_of):
+    rng = np.random.default_rng(1)
+    tracker, live = tracker_of(), []
+    for t in np.arange(0, 2, 1 / RATE):
+        views = scene.views(t, noise=2.0, rng=rng)
+        for view in views:
+            wild = rng.random(len(view.xyc)) < 0.15
+            view.xyc[wild, :2] += rng.normal(0, 200, (wild.sum(), 2))
+        views[0].xyc[:, :2] += 50.0
+        live.append(tracker.update(t, views)[0])
+    assert np.degrees(errors(scene, live)[0]) < 5.0
+
+
+def test_coasts_without_views_says_so_and_comes_back(scene, tracker_of):
+    tracker = tracker_of()
+    states, sds = [], []
+    for t in np.arange(0, 2.0, 1 / RATE):
+        views = scene.views(t) if not 0.8 <= t < 1.3 else []
+        estimate, _ = tracker.update(t, views)
+        states.append(estimate.state)
+        sds.append(estimate.sd.mean())
+    blind = [i for i, t in enumerate(np.arange(0, 2.0, 1 / RATE)) if 0.8 <= t < 1.3]
+    assert {states[i] for i in blind} == {"coasting"}
+    assert all(np.diff([sds[i] for i in blind]) > 0)
+    assert sds[blind[-1]] > 3 * sds[blind[0] - 1]
+    assert states[blind[-1] + 1] == "tracking"
+    assert sds[-1] < 1.5 * sds[blind[0] - 1]
+
+
+def test_is_lost_after_a_second_and_starts_again_at_once(scene, tracker_of):
+    tracker = tracker_of()
+    for t in np.arange(0, 0.5, 1 / RATE):
+        last, _ = tracker.update(t, scene.views(t))
+    for t in np.arange(0.5, 2.5, 1 / RATE):
+        estimate, _ = tracker.update(t, [])
+    assert estimate.state == "lost"
+    assert np.isnan(estimate.sd).all()
+    assert np.isfinite(estimate.q).all()
+    for t in np.arange(6.0, 6.3, 1 / RATE):
+        estimate, _ = tracker.update(t, scene.views(t))
+        assert estimate.state == "tracking"
+    away = estimate.q[:6] - scene.q(estimate.t)[:6]
+    away[5] -= 2 * np.pi * round(away[5] / (2 * np.pi))
+    assert np.abs(away).max() < 0.1
+    assert last.state == "tracking"
+
+
+def test_one_view_coasts(scene, tracker_of):
+    tracker = tracker_of()
+    for t in np.arange(0, 0.5, 1 / RATE):
+        tracker.update(t, scene.views(t))
+    estimate, _ = tracker.update(0.5, scene.views(0.5, cameras=[2]))
+    assert estimate.state == "coasting"
+    assert estimate.views == 1
+
+
+def test_never_seen_is_lost_in_the_neutral_pose(scene, tracker_of):
+    estimate, smoothed = tracker_of().update(0.0, [])
+    assert estimate.state == "lost"
+    np.testing.assert_array_equal(estimate.q, scene.skeleton.neutral)
+    assert np.isnan(estimate.sd).all()
+    assert len(smoothed) == 1
+
+
+def test_views_are_used_at_their_own_times(scene, tracker_of):
+    """Cameras up to 9 ms apart: as good as together, and far better than if their times were not told."""
+    offsets = np.array([0.0, 3, -6, 9, -4, 7]) * 1e-3
+    times = np.arange(0, 2, 1 / RATE)
+    told, _ = run(tracker_of(), scene, times, offsets=offsets)
+    tracker, untold = tracker_of(), []
+    for t in times:
+        views = [View(v.camera, t, v.xyc) for v in scene.views(t, offsets=offsets)]
+        untold.append(tracker.update(t, views)[0])
+    together, _ = run(tracker_of(), scene, times)
+    assert errors(scene, told)[0] < 1.15 * errors(scene, together)[0]
+    assert np.nanmedian([e.rms_px for e in told]) < 0.5 * np.nanmedian([e.rms_px for e in untold])
+
+
+def test_late_views_join_at_their_own_time_or_are_counted(scene, tracker_of):
+    tracker = tracker_of()
+    times = np.arange(0, 1, 1 / RATE)
+    for i, t in enumerate(times):
+        views = scene.views(t, cameras=[0, 1, 2, 3, 4])
+        if i >= 3:
+            views += scene.views(times[i - 3], cameras=[5])
+        estimate, _ = tracker.update(t, views)
+    assert tracker.too_late == 0
+    assert estimate.rms_px < 3.0
+    tracker.update(1.0, scene.views(1.0) + scene.views(0.2, cameras=[5]))
+    assert tracker.too_late == 1
+
+
+def test_times_that_do_not_increase_are_refused(scene, tracker_of):
+    tracker = tracker_of()
+    tracker.update(1.0, scene.views(1.0))
+    with pytest.raises(ValueError, match="not after"):
+        tracker.update(1.0, scene.views(1.0))
+
+
+def test_a_person_lying_on_the_side_is_no_singularity(scene, tracker_of):
+    """List passes a right angle: keypoints stay right and the published angles do not jump by a turn."""
+
+    class Rolling(type(scene)):
+        def q(self, t):
+            q = super().q(t)
+            q[4] = 1.2 * t
+            return q
+
+    rolling = Rolling(scene.skeleton, scene.keypoints, scene.rig, scene.subject)
+    live, smoothed = run(tracker_of(), rolling, np.arange(0, 2.6, 1 / RATE))
+    assert {e.state for e in live} == {"tracking"}
+    assert errors(rolling, smoothed)[1] < 0.012
+    assert errors(rolling, live)[1] < 0.03
+    assert np.abs(live[-1].q[3:6] - rolling.q(live[-1].t)[3:6]).max() < 0.2
+
+
+def test_a_subject_can_be_swapped_in_flight(scene, tracker_of):
+    tracker = tracker_of(Subject.generic(scene.skeleton, scene.keypoints, 1.5))
+    times = np.arange(0, 1, 1 / RATE)
+    for t in times:
+        before, _ = tracker.update(t, scene.views(t))
+    tracker.swap(scene.subject)
+    for t in times + 1.0:
+        after, _ = tracker.update(t, scene.views(t))
+    assert after.state == "tracking"
+    assert after.rms_px < 0.3 * before.rms_px
+
+
+def test_a_jump_elsewhere_is_found_again(scene, tracker_of):
+    """Another person under the same name, 1.5 m away: a fresh start within half a second."""
+
+    class Elsewhere(type(scene)):
+        def q(self, t):
+            q = super().q(t)
+            q[0] += 1.5
+            q[5] += 2.5
+            return q
+
+    other = Elsewhere(scene.skeleton, scene.keypoints, scene.rig, scene.subject)
+    tracker = tracker_of()
+    for t in np.arange(0, 1, 1 / RATE):
+        tracker.update(t, scene.views(t))
+    for t in np.arange(1, 1.6, 1 / RATE):
+        estimate, _ = tracker.update(t, other.views(t))
+    assert np.abs(estimate.keypoints - other.points(estimate.t) @ scene.rig.to_ground).max() < 0.05

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from scipy.interpolate import BSpline
+
+from streamfit.trajectory import UniformSpline
+
+
+def test_equals_scipy_with_derivatives():
+    rng = np.random.default_rng(0)
+    spline = UniformSpline(start=3.0, spacing=0.04, intervals=6)
+    controls = rng.normal(size=(spline.controls, 5))
+    knots = 3.0 + 0.04 * np.arange(-3, 10)
+    reference = BSpline(knots, controls, 3)
+    t = np.linspace(3.0, spline.end - 1e-9, 57)
+    for derivative in range(3):
+        expected = reference(t, nu=derivative)
+        np.testing.assert_allclose(spline.weights(t, derivative) @ controls, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_weights_are_a_partition_of_unity_also_a_little_outside():
+    spline = UniformSpline(0.0, 0.05, 4)
+    t = np.array([-0.01, 0.0, 0.07, 0.2, 0.21])
+    np.testing.assert_allclose(spline.weights(t).sum(-1), 1.0)
+    np.testing.assert_allclose(spline.weights(t, 1).sum(-1), 0.0, atol=1e-9)
+
+
+def test_a_straight_line_is_reproduced():
+    spline = UniformSpline(1.0, 0.04, 8)
+    places = spline.start + (np.arange(spline.controls) - 1.0) * spline.spacing
+    t = np.linspace(1.0, spline.end, 30)
+    np.testing.assert_allclose(spline.weights(t) @ (2.0 * places), 2.0 * t)
+    np.testing.assert_allclose(spline.weights(t, 1) @ (2.0 * places), 2.0)
+
+
+@pytest.mark.parametrize("shift", [1, 3])
+def test_shifting_keeps_the_curve(shift):
+    spline = UniformSpline(0.0, 0.04, 8)
+    controls = np.random.default_rng(1).normal(size=spline.controls)
+    later = spline.shifted(shift)
+    t = np.linspace(later.start, spline.end - 1e-9, 11)
+    continued = np.concatenate([controls[shift:], np.zeros(shift)])
+    np.testing.assert_allclose(later.weights(t) @ continued, spline.weights(t) @ controls)
