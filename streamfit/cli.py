@@ -106,9 +106,7 @@ def calibrate(
     help="The calibrated person.  [default: that of the session, else the generic skeleton]",
 )
 @click.option("-o", "output", metavar="DIR", required=True, type=FILE, help="The folder to write to.")
-@click.option(
-    "--lag", type=click.FloatRange(0.02, 1.0), default=0.1, show_default=True, help="Of smoothed.mot, s."
-)
+@click.option("--lag", type=click.FloatRange(0.02, 1.0), default=0.1, show_default=True, help="Of smoothed.mot, s.")
 @click.option("--stature", metavar="M", type=click.FloatRange(0.4, 2.6), help="Of the generic skeleton, m.")
 @cameras_option
 @person_option
@@ -152,9 +150,7 @@ def keys(directory: Path, clients: tuple[str, ...]) -> None:
 
 
 @_command("streamfit demo\nstreamfit demo --recording walk.mcap")
-@click.option(
-    "--recording", metavar="SESSION.mcap", type=FILE, help="Play this one instead of the simulated walk."
-)
+@click.option("--recording", metavar="SESSION.mcap", type=FILE, help="Play this one instead of the simulated walk.")
 def demo(recording: Path | None) -> int:
     """Show the whole chain: detector, daemon, consumer.
 

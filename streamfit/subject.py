@@ -18,11 +18,14 @@ SKELETON_STATURE = 1.70
 """Stature (m) of the unscaled built-in skeleton."""
 DEFAULT_NOISE = 6.0
 """Keypoint noise (px at 2048 wide) where no calibration has measured it."""
+SKIN = 0.006
+"""m that a keypoint wanders on its body: skin motion, joint centres that are no fixed points."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """Scale per group; per keypoint an offset (m, in its scaled body's frame) and a noise (px at 2048 wide).
+    """Scale per group; per keypoint an offset (m, in its scaled body's frame), a noise (px at 2048 wide) and how
+    far it may be from its place (m).
 
     A keypoint sits at scale x position + offset in its body. `cameras` is the refined rig where calibration
     refined it; `fit` says how, from what and how well the subject was fitted.
@@ -34,12 +37,13 @@ class Subject:
     scale: dict[str, float]
     offsets: np.ndarray
     noise: np.ndarray
+    wander: np.ndarray
     cameras: Rig | None = None
     fit: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def generic(skeleton: Skeleton, keypoints: KeypointSet, stature: float | None = None) -> Subject:
-        """The skeleton as drawn, or scaled as a whole to a stature (m)."""
+        """The skeleton as drawn, or scaled as a whole to a stature (m); keypoints as uncertain as their set says."""
         factor = 1.0 if stature is None else stature / SKELETON_STATURE
         count = len(keypoints.names)
         return Subject(
@@ -49,6 +53,7 @@ class Subject:
             scale=dict.fromkeys(skeleton.groups, factor),
             offsets=np.zeros((count, 3)),
             noise=np.full(count, DEFAULT_NOISE),
+            wander=np.hypot(keypoints.sd, SKIN),
             fit={"method": "generic"},
         )
 
@@ -80,9 +85,7 @@ class Subject:
                 f"{keypoints.name!r} ({len(keypoints.names)} points); calibrate with this set"
             )
         places = [numbers(row, "offset", (3,), f"{source}: keypoint {row['name']!r}") for row in rows]
-        noise = np.array([numbers(row, "noise", (), f"{source}: keypoint {row['name']!r}") for row in rows])
-        if (noise <= 0).any():
-            raise InputError(f"{source}: keypoint {names[int(np.argmin(noise))]!r}: 'noise' must be above 0 px")
+        spread = {key: _positive(rows, key, source) for key in ("noise", "wander")}
         cameras = tables.get("cameras")
         return Subject(
             skeleton=skeleton.name,
@@ -90,7 +93,7 @@ class Subject:
             keypoints=keypoints.names,
             scale=factors,
             offsets=np.array(places),
-            noise=noise,
+            **spread,
             cameras=Rig.from_toml(tomli_w.dumps(cameras), f"{source}: [cameras]")
             if isinstance(cameras, dict)
             else None,
@@ -104,8 +107,10 @@ class Subject:
             "scale": self.scale,
             "fit": self.fit,
             "keypoint": [
-                {"name": name, "offset": offset.tolist(), "noise": float(noise)}
-                for name, offset, noise in zip(self.keypoints, self.offsets, self.noise, strict=True)
+                {"name": name, "offset": offset.tolist(), "noise": float(noise), "wander": float(wander)}
+                for name, offset, noise, wander in zip(
+                    self.keypoints, self.offsets, self.noise, self.wander, strict=True
+                )
             ],
         }
         if self.cameras is not None:
@@ -120,3 +125,10 @@ class Subject:
         """Where each keypoint sits in its scaled body's frame (K, 3), m."""
         group = np.array(skeleton.body_group)[keypoints.body_indices(skeleton.bodies)]
         return self.factors(skeleton)[group][:, None] * keypoints.positions + self.offsets
+
+
+def _positive(rows: list[dict[str, Any]], key: str, source: str) -> np.ndarray:
+    values = np.array([numbers(row, key, (), f"{source}: keypoint {row['name']!r}") for row in rows])
+    if (values <= 0).any():
+        raise InputError(f"{source}: keypoint {rows[int(np.argmin(values))]['name']!r}: {key!r} must be above 0")
+    return values

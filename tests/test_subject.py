@@ -27,6 +27,7 @@ def test_text_round_trip(subject, skeleton, keypoints):
     assert again.fit == subject.fit
     np.testing.assert_array_equal(again.offsets, subject.offsets)
     np.testing.assert_array_equal(again.noise, subject.noise)
+    np.testing.assert_array_equal(again.wander, subject.wander)
     assert again.cameras.names == subject.cameras.names
     np.testing.assert_allclose(again.cameras.cameras[2].translation, subject.cameras.cameras[2].translation)
 

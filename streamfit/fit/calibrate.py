@@ -13,6 +13,7 @@ from streamfit.cameras import Lenses
 from streamfit.errors import InputError
 from streamfit.fit.bilevel import Bilevel, Data, Shared, SharedPrior, Step
 from streamfit.fit.initial import InitialPose
+from streamfit.fit.metrics import CONFIDENT, Consistency
 from streamfit.fit.prior import MotionPrior
 from streamfit.fit.residuals import Noise
 from streamfit.fit.settings import FitSettings
@@ -20,7 +21,7 @@ from streamfit.fit.stature import overall_scale
 from streamfit.fit.trial import Layout, Trial, lay_out
 from streamfit.fit.triangulate import Points, triangulate
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
-from streamfit.subject import DEFAULT_NOISE, SKELETON_STATURE, Subject
+from streamfit.subject import DEFAULT_NOISE, SKELETON_STATURE, SKIN, Subject
 
 WIDENING = (16.0, 16.0, 12.0, 8.0, 8.0, 6.0, 4.0, 4.0, 3.0, 2.0, 2.0, 1.5)
 """The noise is taken this many times larger in the first steps: from wide to narrow."""
@@ -64,17 +65,9 @@ def calibrate(
         raise InputError("calibration: the recordings hold no views of this person; record again or name another")
     layout = lay_out(trials, len(keypoints.names), settings.spacing, settings.persistence, slots=1)
     model = _compiled(skeleton, keypoints, settings)
-    noise = Noise(
-        *(
-            np.asarray(x, float)
-            for x in (
-                np.full(len(keypoints.names), DEFAULT_NOISE),
-                settings.skin,
-                settings.freedom,
-                settings.confidence_power,
-            )
-        )
-    )
+    count = len(keypoints.names)
+    known = (np.full(count, DEFAULT_NOISE), np.full(count, SKIN), settings.freedom, settings.confidence_power)
+    noise = Noise(*(np.asarray(x, float) for x in known))
     progress("triangulating", 0.0)
     points = _triangulate_all(layout, noise, progress)
     if points.valid.sum() < 10 * 8:
@@ -113,12 +106,14 @@ def calibrate(
         scale=dict(zip(skeleton.groups, np.asarray(shared.scale).tolist(), strict=True)),
         offsets=np.asarray(shared.offsets),
         noise=np.asarray(noise.sd),
+        wander=np.asarray(noise.wander),
         fit={
             "method": "bilevel",
             "trials": [trial.name for trial in trials],
             "steps": number + 1,
             "converged": converged,
             "instants": int(np.isfinite(layout.t).sum()),
+            "residuals": _residuals(trials, layout, step),
         },
     )
     return Calibration(subject, layout, np.asarray(controls), jax.device_get(step), number + 1, converged)
@@ -150,6 +145,19 @@ def keypoint_noise(layout: Layout, step: Step, settings: FitSettings, noise: Noi
     count = used.sum((0, 1, 2))
     measured = np.sqrt(square / np.maximum(2.0 * count, 1.0))
     return np.where(count > 20, np.clip(measured, 0.5, 50.0), noise.sd)
+
+
+def _residuals(trials: Sequence[Trial], layout: Layout, step: Step) -> dict[str, dict[str, float]]:
+    """Of each trial: median reprojection error (native px), and GC_5/10/20 of the confident points."""
+    out = {}
+    for index, trial in enumerate(trials):
+        own = layout.trial == index
+        confident = np.where(layout.seen[own][..., 2] >= CONFIDENT, np.asarray(step.error)[own], np.nan)
+        width = [camera.size[0] for camera in trial.rig.cameras]
+        error = Consistency(confident[:, 0, : len(width)], np.array(width, float))
+        shares = {f"gc_{x}": round(error.share_within(x), 4) for x in (5, 10, 20)}
+        out[trial.name] = {"median_px": round(error.median(), 3), **shares}
+    return out
 
 
 @lru_cache(maxsize=4)

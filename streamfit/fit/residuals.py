@@ -21,8 +21,8 @@ class Noise(NamedTuple):
 
     sd: Float[Array, " K"]
     """px at 2048 wide."""
-    skin: Float[Array, ""]
-    """m."""
+    wander: Float[Array, " K"]
+    """m that the keypoint may be from its place on the body."""
     freedom: Float[Array, ""]
     """Degrees of freedom of the Student-t distribution."""
     confidence_power: Float[Array, ""]
@@ -59,9 +59,9 @@ def reduce_views(
         residual = jnp.where(used[:, None], seen[:, :2] - pixels, 0.0)
         square = jnp.sum(residual**2, -1)
         depth = points @ lens.rotation[2] + lens.translation[2]
-        skin = noise.skin * lens.focal[0] / jnp.maximum(depth, 0.1)
+        wander = noise.wander * lens.focal[0] / jnp.maximum(depth, 0.1)
         confidence = jnp.clip(seen[:, 2], 1e-3, 1.0)
-        variance = (noise.sd * lens.pixel) ** 2 / confidence**noise.confidence_power + skin**2
+        variance = (noise.sd * lens.pixel) ** 2 / confidence**noise.confidence_power + wander**2
         robust = jnp.where(used, noise.freedom / (noise.freedom + square / variance), 0.0)
         precision = robust * (noise.freedom + 2.0) / noise.freedom / variance
         weighted = jacobian * precision[:, None, None]

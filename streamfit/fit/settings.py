@@ -19,8 +19,6 @@ class FitSettings:
     """s for which a detector's error persists: views closer in time than that tell little new."""
     confidence_power: float = 1.0
     """Information of a keypoint grows with its confidence to this power."""
-    skin: float = 0.006
-    """m that a keypoint wanders on its body (skin motion, joint centres that are not fixed points)."""
     angle_velocity: float = 5.0
     angle_acceleration: float = 60.0
     """Standard deviations of joint velocity and acceleration over one second (rad/s, rad/s^2)."""

@@ -142,10 +142,8 @@ class Tracker:
     def swap(self, subject: Subject) -> None:
         """Take another frozen scale, offsets and noise from the next instant on."""
         self.subject = subject
-        settings = self.settings
-        noise = Noise(
-            *(np.asarray(x, float) for x in (subject.noise, settings.skin, settings.freedom, settings.confidence_power))
-        )
+        known = (subject.noise, subject.wander, self.settings.freedom, self.settings.confidence_power)
+        noise = Noise(*(np.asarray(x, float) for x in known))
         rig = subject.cameras.select(self.rig.names) if subject.cameras else self.rig
         self._lenses = rig.lenses()
         self._model = Model(
@@ -163,6 +161,7 @@ class Tracker:
         other._agreement(seen, self.skeleton.neutral)
         other._begin(0.0, self.skeleton.neutral)
         other._advance(0.01, [])
+        other._keep_regular(TURN)
         other._advance(0.02 + self.lag, [])
         other.finish()
 
@@ -313,7 +312,7 @@ class Tracker:
     def _first_pose(self, seen: np.ndarray) -> tuple[np.ndarray, int]:
         """A pose for one instant from nothing but its views, and how many keypoints it rests on."""
         points = triangulate(self._lenses, seen, self._model.noise)
-        sd = np.where(points.valid, np.hypot(self.keypoints.sd, points.sd), np.inf)
+        sd = np.where(points.valid, np.hypot(self.subject.wander, points.sd), np.inf)
         q, _ = self._initial(points.position, sd, self._model.scale, self._model.places, self._held.q)
         return np.asarray(q), int(np.sum(points.valid))
 

@@ -27,6 +27,8 @@ from streamfit.fit.settings import FitSettings
 from streamfit.skeleton import Kinematics
 from streamfit.skeleton.skeleton import ROOT_COORDINATES
 
+_multiply = jax.jit(banded.multiply)
+
 
 class Model(NamedTuple):
     """What is frozen while a person is tracked."""
@@ -122,12 +124,12 @@ class Window:
         near = angles_of(turn @ rotation_of(np.array(state.controls)[-1, 3:6]))
         controls, maps = _turn_all(np.array(state.controls), turn, near)
         prior, inverse = np.array(state.prior), np.linalg.inv(maps)
-        force = np.array(state.pull) - np.array(banded.multiply(state.prior, state.controls))
+        force = np.array(state.pull) - np.array(_multiply(state.prior, state.controls))
         for d in range(banded.WIDTH):
             rows = self.controls - d
             prior[:rows, d] = np.swapaxes(inverse[:rows], 1, 2) @ prior[:rows, d] @ inverse[d:]
         force = np.einsum("mji,mj->mi", inverse, force)
-        pull = force + np.array(banded.multiply(jnp.asarray(prior), jnp.asarray(controls)))
+        pull = force + np.array(_multiply(prior, controls))
         information = np.array(state.slot_information)
         push = np.array(state.slot_pull) - np.einsum("nij,nj->ni", information, poses)
         poses, maps = _turn_all(poses, turn, near)

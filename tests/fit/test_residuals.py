@@ -5,7 +5,7 @@ import numpy as np
 from streamfit.cameras import Lenses, project
 from streamfit.fit.residuals import Noise, reduce_views
 
-NOISE = Noise(sd=np.full(3, 5.0), skin=0.0, freedom=1.5, confidence_power=1.0)
+NOISE = Noise(sd=np.full(3, 5.0), wander=np.zeros(3), freedom=1.5, confidence_power=1.0)
 
 
 def setting(rig):

@@ -1,0 +1,73 @@
+"""`streamfit fit`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from streamfit.commands.fit_report import fit_report, make_folder, write_fit
+from streamfit.commands.live_fit import fit_recording
+from streamfit.commands.recording import Recording, open_recording
+from streamfit.skeleton import Skeleton
+from streamfit.subject import Subject
+from streamfit.view.terminal import Show
+
+
+def fit_session(
+    session: Path,
+    output: Path,
+    subject: Path | None = None,
+    stature: float | None = None,
+    lag: float = 0.1,
+    cameras: Sequence[str] | None = None,
+    person: str | None = None,
+    skeleton: str = "rajagopal",
+    show: Show = lambda what, share: None,
+) -> dict[str, Any]:
+    """Fit a session with the live engine, write its files into `output` and return its report. InputError."""
+    body = Skeleton.load(skeleton)
+    recording = open_recording(session, body, cameras, person)
+    someone = _subject(recording, body, subject, stature)
+    make_folder(output)
+    fitted = fit_recording(recording, body, someone, lag, show)
+    report = fit_report(recording, fitted, someone, lag)
+    write_fit(output, fitted, recording.rig, body, report)
+    return report
+
+
+def summary(report: dict[str, Any], output: Path) -> str:
+    """The report in a few lines."""
+    instants, timing = report["instants"], report["timing"]
+    others = [name for name in report["views"] if name != report["person"]]
+    consistency = report["geometric_consistency"]
+    lines = [
+        f"{report['session']}: person {report['person']}"
+        + (f" (of {len(others) + 1}; --person for {', '.join(others)})" if others else "")
+        + ("" if report["complete"] else "; the recording was cut off, it is read up to there"),
+        f"{instants['count']} instants: "
+        + ", ".join(f"{state} {instants[state]:.1%}" for state in ("tracking", "coasting", "lost")),
+        f"answered in p50 {timing['p50_ms']:.1f} ms, p99 {timing['p99_ms']:.1f} ms "
+        f"({timing['times_real_time']:.1f} times real time)",
+        *(f"{name + ':':14} " + _scores(consistency[name]) for name in ("fit", "triangulation")),
+        f"written to {output}",
+    ]
+    return "\n".join(lines)
+
+
+def _scores(consistency: dict[str, float | None]) -> str:
+    return "  ".join(f"{name} {'-' if value is None else f'{value:.2f}'}" for name, value in consistency.items())
+
+
+def _subject(recording: Recording, skeleton: Skeleton, file: Path | None, stature: float | None) -> Subject:
+    """The one given, else the session's own, else the generic one; with the cameras that are used."""
+    attached = recording.file.subject_toml
+    if file is not None:
+        subject = Subject.load(file, skeleton, recording.keypoints)
+    elif attached is not None and stature is None:
+        source = f"{recording.file.path}: subject.toml"
+        subject = Subject.from_toml(attached, skeleton, recording.keypoints, source)
+    else:
+        subject = Subject.generic(skeleton, recording.keypoints, stature)
+    if subject.cameras is None:
+        return subject
+    return replace(subject, cameras=subject.cameras.select(recording.rig.names))

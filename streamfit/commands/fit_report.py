@@ -1,0 +1,101 @@
+"""What `streamfit fit` writes: OpenSim's files, tables, and `fit.json`."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamfit import __version__
+from streamfit.cameras import Rig
+from streamfit.commands.live_fit import Fitted
+from streamfit.commands.recording import Recording
+from streamfit.commands.sightings import sightings
+from streamfit.errors import InputError
+from streamfit.fit.metrics import Consistency
+from streamfit.session.opensim import write_mot, write_trc
+from streamfit.session.tables import write_gait_events, write_steps
+from streamfit.skeleton import Skeleton
+from streamfit.subject import Subject
+
+LIMITS = (5, 10, 20)
+"""px at 2048 wide, of GC_x."""
+
+
+def make_folder(directory: Path) -> None:
+    """Make the folder that a fit is written to, where there is none. InputError if it cannot be written to."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be made: {error.strerror}; name another folder") from None
+    if not os.access(directory, os.W_OK):
+        raise InputError(f"{directory}: cannot be written to; name another folder")
+
+
+def write_fit(directory: Path, fitted: Fitted, rig: Rig, skeleton: Skeleton, report: dict[str, Any]) -> None:
+    """Write all files of a fit into a folder. InputError if it cannot."""
+    try:
+        for name, motion in (("kinematics.mot", fitted.kinematics), ("smoothed.mot", fitted.smoothed)):
+            write_mot(directory / name, motion.t, motion.q, skeleton.coordinates, skeleton.units)
+        names = report["keypoints"]["names"]
+        write_trc(directory / "keypoints.trc", fitted.kinematics.t, fitted.keypoints @ rig.to_ground.T, names)
+        write_gait_events(directory / "gait_events.csv", fitted.events)
+        write_steps(directory / "steps.csv", fitted.steps)
+        (directory / "fit.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    except OSError as error:
+        raise InputError(f"{error.filename or directory}: cannot be written: {error.strerror}") from None
+
+
+def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: float) -> dict[str, Any]:
+    """What the fit is worth, as the map of `fit.json`. GC_x is in px at 2048 wide, residuals in native px."""
+    rig = subject.cameras or recording.rig
+    t, state = fitted.kinematics.t, fitted.kinematics.state
+    followed = np.where((state != "lost")[:, None, None], fitted.keypoints, np.nan)
+    rows = sightings(t, [view for views in fitted.views for view in views], len(rig.cameras))
+    fit = rows.consistency(rig, t, followed)
+    triangulation = rows.consistency_of_triangulation(rig, subject.noise)
+    milliseconds = 1000 * fitted.seconds
+    return {
+        "session": str(recording.file.path),
+        "complete": recording.file.complete,
+        "software": f"streamfit {__version__}",
+        "person": recording.person,
+        "views": recording.views,
+        "cameras": list(recording.rig.names),
+        "keypoints": {"set": recording.keypoints.name, "names": list(recording.keypoints.names)},
+        "subject": {"skeleton": subject.skeleton, "scale": subject.scale, "fit": subject.fit},
+        "lag_s": lag,
+        "instants": {
+            "count": len(t),
+            "first_s": float(t[0]),
+            "last_s": float(t[-1]),
+            **{name: float((state == name).mean()) for name in ("tracking", "coasting", "lost")},
+        },
+        "timing": {
+            "p50_ms": float(np.percentile(milliseconds, 50)),
+            "p99_ms": float(np.percentile(milliseconds, 99)),
+            "largest_ms": float(milliseconds.max()),
+            "times_real_time": float((t[-1] - t[0]) / fitted.seconds.sum()),
+        },
+        "geometric_consistency": {"fit": _shares(fit), "triangulation": _shares(triangulation)},
+        "residuals": {
+            "median_px": _finite(fit.median()),
+            "cameras": _named(recording.rig.names, fit.median_by(1)),
+            "keypoints": _named(recording.keypoints.names, fit.median_by(2)),
+        },
+        "rejected": recording.unreadable | fitted.rejected,
+    }
+
+
+def _shares(consistency: Consistency) -> dict[str, float | None]:
+    return {f"GC_{limit}": _finite(consistency.share_within(limit)) for limit in LIMITS}
+
+
+def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
+    return {name: _finite(value) for name, value in zip(names, values.tolist(), strict=True)}
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

@@ -1,0 +1,81 @@
+"""The live engine over a recording, as fast as it goes."""
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamfit.commands.recording import Recording
+from streamfit.daemon.instants import Arrival
+from streamfit.skeleton import Skeleton
+from streamfit.subject import Subject
+from streamfit.view.terminal import Show
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """T answers of one topic: `q` (T, D) rad or m, `sd` (T, D), `state` (T,)."""
+
+    t: np.ndarray
+    q: np.ndarray
+    sd: np.ndarray
+    state: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What the live engine made of a recording.
+
+    `keypoints` (T, K, 3) m, world frame, at the times of `kinematics`; `views` all views that were used;
+    `seconds` (T,) the time each answer took.
+    """
+
+    kinematics: Motion
+    smoothed: Motion
+    keypoints: np.ndarray
+    events: list[dict[str, Any]]
+    steps: list[dict[str, Any]]
+    views: list[tuple[Arrival, ...]]
+    seconds: np.ndarray
+    rejected: dict[str, int]
+
+
+def fit_recording(recording: Recording, skeleton: Skeleton, subject: Subject, lag: float, show: Show) -> Fitted:
+    """Run the live engine over a recording."""
+    live = recording.live(skeleton, subject, lag)
+    show("compiling", 0.0)
+    live.prepare()
+    answers: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    views, seconds = [], []
+    for instant in recording.played(live, show):
+        started = time.perf_counter()
+        solved = live.solve(instant)
+        seconds.append(time.perf_counter() - started)
+        views.append(instant.views)
+        for topic, payload in solved:
+            answers[topic.partition("/")[0]].append(payload)
+    for topic, payload in live.finish():
+        answers[topic.partition("/")[0]].append(payload)
+    counts = dict(live.rejected) | {"fit_failed": live.fits.failures, "too_late": live.fits.too_late}
+    return Fitted(
+        kinematics=_motion(answers["kinematics"], skeleton),
+        smoothed=_motion(answers["smoothed"], skeleton),
+        keypoints=np.array([body["keypoints"] for body in answers["bodies"]]),
+        events=answers["gait"],
+        steps=answers["steps"],
+        views=views,
+        seconds=np.array(seconds),
+        rejected={reason: count for reason, count in counts.items() if count},
+    )
+
+
+def _motion(answers: list[dict[str, Any]], skeleton: Skeleton) -> Motion:
+    shape = (len(answers), len(skeleton.coordinates))
+    return Motion(
+        t=np.array([answer["t"] for answer in answers], float),
+        q=np.array([answer["q"] for answer in answers], float).reshape(shape),
+        sd=np.array([answer["sd"] for answer in answers], float).reshape(shape),
+        state=np.array([answer["state"] for answer in answers], object),
+    )

@@ -1,0 +1,74 @@
+"""What a run of the demo is measured by: loss, latency, and the error against the simulated truth."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from streamfit.session.mcap_file import SessionFile
+from streamfit.wire.messages import KeypointsMessage, Rejected, decode_ingest
+
+_LEGS = ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle")
+LEGS = (
+    "pelvis_tilt",
+    "pelvis_list",
+    "pelvis_rotation",
+    *(f"{name}_{side}" for name in _LEGS for side in "rl"),
+)
+_LEFT_OUT = ("mtp", "wrist")
+_SETTLING = 0.15
+"""s after the start that do not count."""
+_TOGETHER = 1e-3
+"""s within which views are one instant."""
+
+
+@dataclass(frozen=True)
+class AngleErrors:
+    """Mean over coordinates of the RMSE (deg): as it is, and `centred`: the mean difference taken off."""
+
+    legs: float
+    legs_centred: float
+    all: float
+    all_centred: float
+
+
+def angle_errors(t: np.ndarray, degrees: np.ndarray, coordinates: list[str], truth: Path) -> AngleErrors:
+    """Errors of angles (T, D; deg) at times (T,) against a truth file.
+
+    Legs: the pelvis' rotations, hip flexion, adduction, rotation, knee and ankle. All: every rotation with
+    truth but those of toes and wrists. The first 0.15 s are left out.
+    """
+    with np.load(truth) as file:
+        names, times, angles = [str(name) for name in file["angle_names"]], file["angle_t"], file["angles"]
+    usable = (t >= times[0] + _SETTLING) & (t <= times[-1])
+    errors = {
+        name: degrees[usable, coordinates.index(name)] - np.interp(t[usable], times, angles[:, i])
+        for i, name in enumerate(names)
+        if name in coordinates and not name.startswith(_LEFT_OUT)
+    }
+    legs = [errors[name] for name in LEGS if name in errors]
+    every = list(errors.values())
+    return AngleErrors(_rmse(legs, False), _rmse(legs, True), _rmse(every, False), _rmse(every, True))
+
+
+def instants(recording: SessionFile) -> int | None:
+    """How many instants a recording of cameras triggered together holds; None where they run free."""
+    times: dict[str, list[float]] = {}
+    for message in recording.messages({"keypoints"}):
+        try:
+            decoded = decode_ingest(message.payload)
+        except Rejected:
+            continue
+        if isinstance(decoded, KeypointsMessage):
+            for view in decoded.views:
+                times.setdefault(view.camera, []).append(decoded.t if view.t is None else view.t)
+    together = np.sort(np.concatenate([*times.values(), []]))
+    count = int((np.diff(together, prepend=-np.inf) > _TOGETHER).sum())
+    longest = max((len(set(own)) for own in times.values()), default=0)
+    # Free cameras hardly ever meet: then there are about as many moments as views.
+    return count if count < 1.5 * longest else None
+
+
+def _rmse(errors: list[np.ndarray], centred: bool) -> float:
+    means = [error.mean() if centred else 0.0 for error in errors]
+    return float(np.mean([np.sqrt(np.mean((e - m) ** 2)) for e, m in zip(errors, means, strict=True)]))

@@ -1,0 +1,55 @@
+"""The whole records of an MCAP file, also of one whose end is missing."""
+
+import os
+import struct
+from collections.abc import Collection, Iterator
+from io import BytesIO
+from typing import BinaryIO
+
+import zstandard
+from mcap.exceptions import McapError
+from mcap.opcode import Opcode
+from mcap.records import Channel, Chunk, McapRecord, Message
+from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
+from mcap.writer import MCAP0_MAGIC
+
+HEAD = struct.Struct("<BQ")  # opcode, length of the content
+DAMAGE = (McapError, CRCValidationError, zstandard.ZstdError, struct.error, UnicodeDecodeError)
+
+
+def starts_as_mcap(file: BinaryIO) -> bool:
+    """Whether the file begins with MCAP's magic bytes."""
+    file.seek(0)
+    return file.read(len(MCAP0_MAGIC)) == MCAP0_MAGIC
+
+
+def whole_records(file: BinaryIO, opcodes: Collection[Opcode]) -> Iterator[tuple[Opcode, bytes]]:
+    """The records of these kinds with their heads, in order; it stops where one is not whole.
+
+    The others are skipped unread, so that a long file is scanned at the speed of seeking.
+    """
+    end = file.seek(0, os.SEEK_END)
+    place = len(MCAP0_MAGIC)
+    while place + HEAD.size <= end:
+        file.seek(place)
+        head = file.read(HEAD.size)
+        opcode, length = HEAD.unpack(head)
+        place += HEAD.size + length
+        if place > end:
+            return
+        if opcode in opcodes:
+            yield Opcode(opcode), head + file.read(length)
+
+
+def parse(record: bytes) -> McapRecord:
+    """One record with its head, in the library's terms. Raises one of DAMAGE."""
+    return next(StreamReader(BytesIO(record), skip_magic=True, emit_chunks=True).records)
+
+
+def channels_and_messages(file: BinaryIO) -> Iterator[Channel | Message]:
+    """The content of all whole chunks (and of a file without chunks), in order. Raises one of DAMAGE."""
+    for _, raw in whole_records(file, {Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK}):
+        record = parse(raw)
+        for item in breakup_chunk(record, validate_crc=True) if isinstance(record, Chunk) else [record]:
+            if isinstance(item, Channel | Message):
+                yield item

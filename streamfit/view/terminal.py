@@ -1,0 +1,48 @@
+"""How every command speaks to the person who typed it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn, Protocol
+
+import click
+
+from streamfit.errors import InputError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def run(command: click.Command) -> NoReturn:
+    """Run a command and exit: 0 on success, 2 after one line on stderr for bad input, 130 on Ctrl-C."""
+    try:
+        status = command.main(standalone_mode=False)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else command.name
+        text = " ".join(error.format_message().split())
+        click.echo(f"{path}: {text} (see '{path} --help')", err=True)
+        sys.exit(BAD_INPUT)
+    except (InputError, click.ClickException) as error:
+        click.echo(f"{command.name}: {error}", err=True)
+        sys.exit(BAD_INPUT)
+    except click.Abort:
+        sys.exit(INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+class Show(Protocol):
+    """Told what is being done, and which share (0..1) of it is."""
+
+    def __call__(self, what: str, share: float) -> None: ...
+
+
+@contextmanager
+def progress() -> Iterator[Show]:
+    """A bar on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=1.0)
+        yield lambda what, share: bar.update(task, description=what, completed=share)
