@@ -13,6 +13,7 @@ from streamfit.fit.metrics import Consistency, geometric_consistency
 from streamfit.fit.residuals import Noise
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.triangulate import triangulate
+from streamfit.subject import SKIN
 
 BLOCK = 2000  # rows compared at once, to bound memory
 
@@ -82,7 +83,7 @@ def points_at(times: np.ndarray, points: np.ndarray, at: np.ndarray) -> np.ndarr
 def _triangulated(rig: Rig, seen: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """(R, K, 3) m, world; NaN where two views do not agree."""
     settings = FitSettings()
-    constants = (settings.skin, settings.freedom, settings.confidence_power)
+    constants = (np.full(len(noise), SKIN), settings.freedom, settings.confidence_power)
     model = Noise(*(jnp.asarray(value) for value in (noise, *constants)))
     lenses = rig.lenses()
     out = np.full((len(seen), len(noise), 3), np.nan)

@@ -8,7 +8,7 @@ from streamfit.demo.motions import RATE
 from streamfit.demo.posing import PosedPoints
 from streamfit.demo.steps import Event
 from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.subject import DEFAULT_NOISE, Subject
+from streamfit.subject import DEFAULT_NOISE, SKIN, Subject
 
 # A person of about 1.77 m with longer shanks and trunk than the skeleton has, and legs that differ a little.
 _SCALE = {"pelvis": 1.02, "torso": 1.05, "head": 1.03}
@@ -43,6 +43,7 @@ def true_subject(skeleton: Skeleton, keypoints: KeypointSet, seed: int = 1) -> S
         scale=dict(_SCALE),
         offsets=np.sqrt(0.5) * (own + common) * _SPREAD * keypoints.sd[:, None],
         noise=np.full(len(keypoints.names), DEFAULT_NOISE),
+        wander=np.full(len(keypoints.names), SKIN),
         fit={"method": "truth"},
     )
 
