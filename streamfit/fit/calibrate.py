@@ -197,11 +197,8 @@ def _first_controls(
             sd = np.where(points.valid[m], np.hypot(keypoints.sd, points.sd[m]), np.inf)
             if points.valid[m].sum() < 6:
                 continue
-            q, _ = (
-                initial(points.position[m], sd, scale, places, q)
-                if not poses
-                else initial.follow(points.position[m], sd, scale, places, q)
-            )
+            target = (points.position[m], sd, scale, places, q)
+            q = initial.follow(*target) if poses else initial(*target, thorough=True)
             times.append(layout.t[m, 0])
             poses.append(np.asarray(q))
             progress("first poses", m / layout.controls)

@@ -16,7 +16,8 @@ from streamfit.fit.root import angles_of
 from streamfit.skeleton import Kinematics, Pose
 from streamfit.skeleton.skeleton import ROOT_COORDINATES
 
-ITERATIONS, FOLLOWING = 30, 8
+ITERATIONS, TRIED = 10, 2
+"""Levenberg-Marquardt steps, and how many postures are tried at once."""
 REACH, LIMIT = 0.05, 0.05
 """m: residuals beyond this count less and less. rad: a joint limit may be exceeded by this."""
 
@@ -48,7 +49,6 @@ class InitialPose:
                         row[names.index(name + side)] = value
         return out
 
-    @partial(jax.jit, static_argnums=0)
     def __call__(
         self,
         points: Float[Array, "K 3"],
@@ -56,16 +56,39 @@ class InitialPose:
         scale: Float[Array, " G"],
         places: Float[Array, "K 3"],
         start: Float[Array, " D"],
-    ) -> tuple[Float[Array, " D"], Float[Array, ""]]:
-        """The best pose (D,) and its cost per point for points (ground frame); `sd` (m) is infinite where
-        there is none. `start` is a pose to try beside the postures (the last one known)."""
+        thorough: bool = False,
+    ) -> Float[Array, " D"]:
+        """A pose (D,) for points (ground frame, m); `sd` (m) is infinite where there is none.
+
+        The postures, and `start` beside them, are laid onto the points; those that lie best are fitted, all of
+        them where it is to be `thorough`.
+        """
+        target = (points, sd, scale, places)
+        seeds = np.asarray(self._laid(*target, start))
+        pairs = [seeds[i : i + TRIED] for i in range(0, len(seeds) - TRIED + 1, TRIED)]
+        found = [self._fitted(*target, pair) for pair in (pairs if thorough else pairs[:1])]
+        return min(found, key=lambda pose: float(pose[1]))[0]
+
+    @partial(jax.jit, static_argnums=0)
+    def _laid(self, points: Array, sd: Array, scale: Array, places: Array, start: Array) -> Array:
+        """The postures and `start`, moved onto the points, the best first (S, D)."""
+        points, weight = _weighted(points, sd)
         seeds = jnp.concatenate([jnp.asarray(self.seeds()), start[None]])
-        weight = jnp.where(jnp.isfinite(sd), 1.0 / (sd**2 + 0.02**2), 0.0)
-        points = jnp.where(jnp.isfinite(sd)[:, None], points, 0.0)
         seeds = jax.vmap(lambda seed: self._align(points, weight, scale, places, seed))(seeds)
+
+        def misfit(q: Array) -> Array:
+            square = jnp.sum((points - self.kinematics.keypoints(self.kinematics.pose(q, scale), places)) ** 2, -1)
+            return jnp.sum(weight * jnp.log1p(square / REACH**2))
+
+        return seeds[jnp.argsort(jax.vmap(misfit)(seeds))]
+
+    @partial(jax.jit, static_argnums=0)
+    def _fitted(self, points: Array, sd: Array, scale: Array, places: Array, seeds: Array) -> tuple[Array, Array]:
+        """The best pose that is reached from the seeds (TRIED, D), and its cost."""
+        points, weight = _weighted(points, sd)
         q, cost = jax.vmap(lambda seed: self._descend(points, weight, scale, places, seed, ITERATIONS))(seeds)
         best = jnp.argmin(jnp.where(jnp.isfinite(cost), cost, jnp.inf))
-        return q[best], cost[best] / jnp.maximum(jnp.sum(weight > 0), 1)
+        return q[best], cost[best]
 
     @partial(jax.jit, static_argnums=0)
     def follow(
@@ -75,12 +98,10 @@ class InitialPose:
         scale: Float[Array, " G"],
         places: Float[Array, "K 3"],
         start: Float[Array, " D"],
-    ) -> tuple[Float[Array, " D"], Float[Array, ""]]:
+    ) -> Float[Array, " D"]:
         """The pose near `start`, a moment before, in a few iterations."""
-        weight = jnp.where(jnp.isfinite(sd), 1.0 / (sd**2 + 0.02**2), 0.0)
-        points = jnp.where(jnp.isfinite(sd)[:, None], points, 0.0)
-        q, cost = self._descend(points, weight, scale, places, start, FOLLOWING)
-        return q, cost / jnp.maximum(jnp.sum(weight > 0), 1)
+        points, weight = _weighted(points, sd)
+        return self._descend(points, weight, scale, places, start, ITERATIONS)[0]
 
     def _descend(
         self, points: Array, weight: Array, scale: Array, places: Array, q: Array, iterations: int
@@ -129,3 +150,9 @@ class InitialPose:
         flip = jnp.array([1.0, 1.0, jnp.sign(jnp.linalg.det(u @ vt))])
         rotation = (u * flip) @ vt
         return still.at[:3].set(b - rotation @ a).at[3:6].set(angles_of(rotation, jnp))
+
+
+def _weighted(points: Array, sd: Array) -> tuple[Array, Array]:
+    """Points, and their weights 1/m^2 (0 where there is none), no better than 2 cm."""
+    known = jnp.isfinite(sd)
+    return jnp.where(known[:, None], points, 0.0), jnp.where(known, 1.0 / (sd**2 + 0.02**2), 0.0)

@@ -11,7 +11,7 @@ class FitSettings:
 
     spacing: float = 0.04
     """s between knots: 12 Hz, the band of human movement (the seed's trajectories pass 6 to 13 Hz)."""
-    slots: int = 12
+    slots: int = 8
     """Instants that are linearised again at every step; older ones keep their last linearisation."""
     freedom: float = 1.5
     """Degrees of freedom of the Student-t weights: detector errors have no finite variance."""

@@ -38,7 +38,7 @@ RETRY = 0.1
 """s of doubt before a fresh start is tried; doubled after each that is no better."""
 GAIN = 0.1
 """Mean robust weight that a fresh start must gain to be taken."""
-START_STEPS = 4
+START_STEPS = 2
 """Gauss-Newton steps on the first instant."""
 
 
@@ -262,7 +262,7 @@ class Tracker:
         if t - self._doubted < self._patience:
             return
         self._doubted = t
-        pose, valid = self._first_pose(seen)
+        pose, valid = self._first_pose(seen, thorough=True)
         if valid >= USABLE_POINTS and self._agreement(seen, pose) > agreed + GAIN:
             self._restart = pose
         else:
@@ -309,11 +309,11 @@ class Tracker:
             seen[camera] = view.xyc
         return seen
 
-    def _first_pose(self, seen: np.ndarray) -> tuple[np.ndarray, int]:
+    def _first_pose(self, seen: np.ndarray, thorough: bool = False) -> tuple[np.ndarray, int]:
         """A pose for one instant from nothing but its views, and how many keypoints it rests on."""
         points = triangulate(self._lenses, seen, self._model.noise)
         sd = np.where(points.valid, np.hypot(self.subject.wander, points.sd), np.inf)
-        q, _ = self._initial(points.position, sd, self._model.scale, self._model.places, self._held.q)
+        q = self._initial(points.position, sd, self._model.scale, self._model.places, self._held.q, thorough)
         return np.asarray(q), int(np.sum(points.valid))
 
     def _agreement(self, seen: np.ndarray, q: np.ndarray) -> float:
@@ -383,8 +383,7 @@ class Tracker:
     def _nowhere(self) -> Estimate:
         """What is answered before the first fit: the neutral pose, of unknown certainty."""
         q = self.skeleton.neutral
-        pose = self._window.kinematics.pose(q, np.asarray(self._model.scale))
-        keypoints = self._window.kinematics.keypoints(pose, self._model.places)
+        position, rotation, keypoints = jax.device_get(self._window.place(self._model, q))
         return Estimate(
             t=np.nan,
             q=q,
@@ -394,9 +393,9 @@ class Tracker:
             rms_px_camera=np.full(len(self._feeds), np.nan),
             views=0,
             state="lost",
-            position=np.asarray(pose.position) @ self._to_world.T,
-            quaternion=Rotation.from_matrix(self._to_world @ np.asarray(pose.rotation)).as_quat(scalar_first=True),
-            keypoints=np.asarray(keypoints) @ self._to_world.T,
+            position=position @ self._to_world.T,
+            quaternion=Rotation.from_matrix(self._to_world @ rotation).as_quat(scalar_first=True),
+            keypoints=keypoints @ self._to_world.T,
         )
 
 

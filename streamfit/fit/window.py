@@ -178,6 +178,12 @@ class Window:
         )
 
     @partial(jax.jit, static_argnums=0)
+    def place(self, model: Model, q: Float[Array, " D"]) -> tuple[Array, Array, Array]:
+        """Positions (B, 3) and rotations (B, 3, 3) of the bodies, and the keypoints (K, 3), at a pose."""
+        pose = self.kinematics.pose(q, model.scale)
+        return pose.position, pose.rotation, self.kinematics.keypoints(pose, model.places)
+
+    @partial(jax.jit, static_argnums=0)
     def read(self, state: State, weights: Array, read: Array, rate: Array) -> Reading:
         """The trajectory at further times (R, M) after a step whose slots had `weights` (N, M)."""
         stiff, _ = self.prior.limits(state.controls, self.settings.spacing)

@@ -1,0 +1,38 @@
+"""What a session has to solve: a short queue that forgets its oldest instants rather than grow."""
+
+from collections import deque
+from dataclasses import replace
+
+from streamfit.daemon.instants import Arrival, Instant
+
+MAX_INSTANTS = 32  # as many as tools/replay.py has under way at most
+MAX_AGE = 0.5  # s of capture time; no window reaches farther back
+MAX_VIEWS = 1024
+
+
+class Backlog:
+    """Instants in order of time; `skipped` counts those that made way unanswered."""
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self._instants: deque[Instant] = deque()
+
+    def __len__(self) -> int:
+        return len(self._instants)
+
+    def put(self, instant: Instant) -> None:
+        """Queue an instant; when there are too many the oldest goes, and leaves its views to the next."""
+        self._instants.append(instant)
+        if len(self._instants) > MAX_INSTANTS:
+            oldest, heir = self._instants.popleft(), self._instants.popleft()
+            self._instants.appendleft(replace(heir, views=_joined(oldest, heir)))
+            self.skipped += 1
+
+    def take(self) -> Instant | None:
+        """The next instant to answer."""
+        return self._instants.popleft() if self._instants else None
+
+
+def _joined(oldest: Instant, heir: Instant) -> tuple[Arrival, ...]:
+    useful = [view for view in oldest.views if abs(heir.t - view.t) <= MAX_AGE]
+    return (*useful, *heir.views)[-MAX_VIEWS:]

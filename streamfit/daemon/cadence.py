@@ -1,0 +1,82 @@
+"""What each camera's sending shows: whether it is active, how often it sends, how long its views travel."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+ACTIVE = 0.5  # s, of silence after which a camera is no longer waited for
+RECENT = 2.0  # s, over which rates are taken
+MARGIN = 1e-3  # s, on the slowest arrival lately
+MAX_PERIOD = 1.0  # s; a longer gap is a pause, not a frame period
+
+
+@dataclass
+class Camera:
+    """One camera of one session. Times in s; `late`, `dropped` count views.
+
+    `period` is the median time between its views, None before the second one.
+    """
+
+    late: int = 0
+    dropped: int = 0
+    period: float | None = None
+    last_t: float | None = None
+    last_arrival: float = float("-inf")
+    _steps: deque[float] = field(default_factory=lambda: deque(maxlen=9))
+    _arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=256))
+    _delays: deque[float] = field(default_factory=lambda: deque(maxlen=64))
+
+    def saw(self, t: float, now: float) -> None:
+        """Take note of a view captured at `t` that arrives `now`."""
+        self.last_arrival = now
+        if t == self.last_t:  # another person in the same picture
+            return
+        self._arrivals.append(now)
+        self._delays.append(now - t)
+        if self.last_t is None or t > self.last_t:
+            if self.last_t is not None and t - self.last_t < MAX_PERIOD:
+                self._steps.append(t - self.last_t)
+                self.period = sorted(self._steps)[len(self._steps) // 2]
+            self.last_t = t
+
+    def restart(self) -> None:
+        """Forget the capture times: the session's clock has jumped."""
+        self.last_t = None
+        self._delays.clear()
+
+    def active(self, now: float) -> bool:
+        """Whether it sent within the last half second."""
+        return now - self.last_arrival <= ACTIVE
+
+    def may_see(self, t: float) -> bool:
+        """Whether it can have a view at `t`: unless its frame period says that its next one is later."""
+        if self.period is None or self.last_t is None:
+            return True
+        return not 0.0 < t - self.last_t < 0.75 * self.period
+
+    def expected_by(self, t: float, now: float) -> float:
+        """When the latest view that it should have taken by `t` is here; -inf if nothing is on its way."""
+        if not self.active(now) or self.period is None or self.last_t is None or self.last_t + self.period > t:
+            return float("-inf")
+        return self.last_t + self.period + max(self._delays) + MARGIN
+
+    def rate(self, now: float) -> float:
+        """Views per second lately."""
+        recent = [a for a in self._arrivals if now - a <= RECENT]
+        return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 and recent[-1] > recent[0] else 0.0
+
+    @property
+    def fastest(self) -> float | None:
+        """Smallest time from capture to arrival lately, s (its zero is that of the senders' clock)."""
+        return min(self._delays) if self._delays else None
+
+
+def clock_offsets(cameras: Iterable[Camera]) -> list[float | None]:
+    """How far each camera's clock is ahead of the cameras' median, s, as their fastest arrivals show it."""
+    fastest = [camera.fastest for camera in cameras]
+    known = sorted(f for f in fastest if f is not None)
+    if not known:
+        return fastest
+    half = len(known) // 2
+    median = known[half] if len(known) % 2 else (known[half - 1] + known[half]) / 2
+    return [None if f is None else median - f for f in fastest]

@@ -1,0 +1,143 @@
+"""The control socket: answers each request, several at a time, whatever it holds."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import zmq
+import zmq.asyncio
+
+from streamfit.daemon.sessions import Sessions
+from streamfit.daemon.setup import changed_setup
+from streamfit.errors import InputError
+from streamfit.wire.control import ControlError, Request, decode_request, encode_error, encode_result
+from streamfit.wire.messages import is_name
+
+log = logging.getLogger(__name__)
+MAX_REQUESTS = 64  # under way
+MAX_CALIBRATION = 600.0  # s
+
+
+class Host(Protocol):
+    """What the operations need of the daemon."""
+
+    @property
+    def sessions(self) -> Sessions | None:
+        """None before the daemon is ready."""
+
+    def status(self) -> dict[str, Any]:
+        """What the status topic says."""
+
+    async def reload(self) -> None:
+        """Read the configuration again. Raises InputError, ControlError."""
+
+    def shut_down(self) -> None:
+        """Begin to stop."""
+
+
+class Control:
+    """Serves a ROUTER socket; clients are REQ or DEALER, with or without the empty frame of REQ."""
+
+    def __init__(self, socket: zmq.asyncio.Socket, host: Host):
+        self._socket, self._host = socket, host
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._operations: dict[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
+            "status": self._status,
+            "sessions": self._list,
+            "open": self._open,
+            "calibrate": self._calibrate,
+            "record": self._record,
+            "reload": self._reload,
+            "close": self._close,
+            "shutdown": self._shut_down,
+        }
+
+    async def run(self) -> None:
+        """Answer, for ever."""
+        while True:
+            frames = await self._socket.recv_multipart()
+            if len(self._tasks) >= MAX_REQUESTS:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            task = asyncio.create_task(self._serve(frames[:-1], frames[-1]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            await asyncio.sleep(0)
+
+    async def _serve(self, envelope: list[bytes], payload: bytes) -> None:
+        request = None
+        try:
+            request = decode_request(payload)
+            reply = encode_result(request, await self._perform(request))
+        except ControlError as error:
+            reply = encode_error(request, error)
+        except InputError as error:
+            reply = encode_error(request, ControlError("bad_file", str(error)))
+        except Exception:
+            log.exception("a control request failed")
+            reply = encode_error(request, ControlError("internal", "see the daemon's log"))
+        await self._socket.send_multipart([*envelope, reply])
+
+    async def _perform(self, request: Request) -> dict[str, Any]:
+        operation = self._operations.get(request.operation)
+        if operation is None:
+            known = ", ".join(self._operations)
+            raise ControlError("unknown_operation", f"{request.operation[:64]!r}: use one of {known}")
+        return await operation(request)
+
+    async def _status(self, request: Request) -> dict[str, Any]:
+        return self._host.status()
+
+    async def _list(self, request: Request) -> dict[str, Any]:
+        sessions = self._host.sessions
+        return {"sessions": list(sessions.by_name) if sessions else []}
+
+    async def _open(self, request: Request) -> dict[str, Any]:
+        sessions, name = self._sessions(), _session_name(request)
+        cameras, keypoints, subject = (request.text(key) for key in ("cameras", "keypoints", "subject"))
+        await sessions.open(name, lambda default: changed_setup(default, cameras, keypoints, subject))
+        return {"session": name}
+
+    async def _calibrate(self, request: Request) -> dict[str, Any]:
+        seconds: Any = request.fields.get("seconds")
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not is_number or not 0.0 < float(seconds) <= MAX_CALIBRATION:
+            raise ControlError("bad_request", f"`seconds` must be above 0 and at most {MAX_CALIBRATION:g}")
+        session = self._sessions().get(_session_name(request))
+        session.live.calibrate(float(seconds))
+        return {"session": session.name}
+
+    async def _record(self, request: Request) -> dict[str, Any]:
+        on = request.fields.get("on")
+        if not isinstance(on, bool):
+            raise ControlError("bad_request", "`on` must be true or false")
+        sessions = self._sessions()
+        session = sessions.get(_session_name(request))
+        await sessions.record(session, on)
+        return {"session": session.name, "file": str(session.recording.path) if session.recording else None}
+
+    async def _reload(self, request: Request) -> dict[str, Any]:
+        self._sessions()
+        await self._host.reload()
+        return {}
+
+    async def _close(self, request: Request) -> dict[str, Any]:
+        name = _session_name(request)
+        await self._sessions().close(name)
+        return {"session": name}
+
+    async def _shut_down(self, request: Request) -> dict[str, Any]:
+        self._host.shut_down()
+        return {}
+
+    def _sessions(self) -> Sessions:
+        if self._host.sessions is None:
+            raise ControlError("busy", "the daemon is still starting")
+        return self._host.sessions
+
+
+def _session_name(request: Request) -> str:
+    name = request.fields.get("session")
+    if not is_name(name):
+        raise ControlError("bad_request", "`session` must be 1 to 64 of A-Za-z0-9._-")
+    return name

@@ -1,0 +1,156 @@
+"""The fits of one session's persons: instants in, answers out, on the one solver thread."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from streamfit.cameras import Rig
+from streamfit.daemon import answers
+from streamfit.daemon.answers import Answer
+from streamfit.daemon.instants import Instant
+from streamfit.fit.tracker import Estimate, Tracker, View
+from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.subject import Subject
+
+log = logging.getLogger(__name__)
+REMEMBERED_INSTANTS = 512  # to know when the instant of a smoothed estimate arrived
+SMOOTHING = 0.05  # share of the newest instant in a camera's mean residual
+
+
+class TrackerFactory(Protocol):
+    """What makes the tracker of one person."""
+
+    def __call__(self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, lag: float) -> Tracker:
+        """A tracker that has seen nothing yet."""
+
+
+@dataclass(frozen=True, eq=False)
+class Equipment:
+    """What a session is fitted with."""
+
+    skeleton: Skeleton
+    rig: Rig
+    keypoints: KeypointSet
+    subject: Subject
+
+
+class Fits:
+    """One tracker per person of `session`, made anew when it fails or the session's clock is set back.
+
+    `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after
+    the window had left their time; `states` says how each person is followed; `rms_px` (C,) is each camera's
+    mean residual, px. Dates the answers with `clock` (s, the clock of the arrivals).
+    """
+
+    def __init__(
+        self,
+        session: str,
+        equipment: Equipment,
+        lag: float,
+        tracker_factory: TrackerFactory,
+        clock: Callable[[], float],
+    ):
+        self.failures = 0
+        self.too_late = 0
+        self.states: dict[str, str] = {}
+        self.rms_px = np.full(len(equipment.rig.names), np.nan)
+        self._session, self._equipment, self._lag = session, equipment, lag
+        self._tracker_factory, self._clock = tracker_factory, clock
+        self._trackers: dict[str, Tracker] = {}
+        self._introduced: set[str] = set()
+        self._last_t = float("-inf")
+        self._arrivals: dict[float, float] = {}
+        self._arrival_order: deque[float] = deque()
+
+    def prepare(self) -> None:
+        """Compile everything this session will need; takes seconds the first time."""
+        self._new_tracker().warm_up()
+
+    def solve(self, instant: Instant) -> list[Answer]:
+        """The answers to an instant, of every person: model (of a new one), kinematics, bodies, smoothed."""
+        was_set_back = instant.t <= self._last_t
+        done = self.finish() if was_set_back else []
+        self._last_t = instant.t
+        self._remember_arrival(instant)
+        for person in set(self._trackers) - set(instant.persons):
+            done += self._owed(person, self._trackers.pop(person))
+            self._introduced.discard(person)
+            self.states.pop(person, None)
+        for person in instant.persons:
+            done += self._solve_person(person, instant)
+        return self._dated(done)
+
+    def finish(self) -> list[Answer]:
+        """The smoothed answers still owed; the next instant starts anew."""
+        owed = [answer for person, tracker in self._trackers.items() for answer in self._owed(person, tracker)]
+        self._trackers.clear()
+        self._last_t = float("-inf")
+        return self._dated(owed)
+
+    def _solve_person(self, person: str, instant: Instant) -> list[Answer]:
+        done = [] if person in self._introduced else [self._model(person)]
+        self._introduced.add(person)
+        views = [View(view.camera, view.t, view.xyc) for view in instant.views if view.person == person]
+        try:
+            tracker = self._trackers.get(person) or self._new_tracker()
+            self._trackers[person] = tracker
+            too_late = tracker.too_late
+            estimate, earlier = tracker.update(instant.t, views)
+            if not (np.isfinite(estimate.q).all() and np.isfinite(estimate.qd).all()):
+                raise FloatingPointError("the fit is not finite")
+        except Exception:
+            # whatever it is, it is this person's alone: the others and their sessions go on
+            self._failed(f"person {person} starts afresh after t = {instant.t:.6f} s")
+            self._trackers.pop(person, None)
+            return done
+        self.too_late += tracker.too_late - too_late
+        self.states[person] = estimate.state
+        self._note_residuals(estimate)
+        done.append(answers.kinematics(self._session, person, estimate))
+        done.append(answers.bodies(self._session, person, estimate))
+        return done + self._smoothed(person, earlier)
+
+    def _owed(self, person: str, tracker: Tracker) -> list[Answer]:
+        try:
+            return self._smoothed(person, tracker.finish())
+        except Exception:
+            self._failed(f"the end of person {person}'s window is lost")
+            return []
+
+    def _smoothed(self, person: str, estimates: list[Estimate]) -> list[Answer]:
+        return [answers.smoothed(self._session, person, e, self._lag) for e in estimates]
+
+    def _failed(self, what: str) -> None:
+        self.failures += 1
+        if self.failures.bit_count() == 1:  # 1, 2, 4, 8 ..: a fit that always fails does not fill the log
+            log.exception("session %s: failure %d: %s", self._session, self.failures, what)
+
+    def _new_tracker(self) -> Tracker:
+        e = self._equipment
+        return self._tracker_factory(e.skeleton, e.rig, e.keypoints, e.subject, self._lag)
+
+    def _model(self, person: str) -> Answer:
+        e = self._equipment
+        return answers.model(self._session, person, e.skeleton, e.rig, e.keypoints, e.subject)
+
+    def _note_residuals(self, estimate: Estimate) -> None:
+        new = estimate.rms_px_camera
+        mean = np.where(np.isnan(self.rms_px), new, self.rms_px + SMOOTHING * (new - self.rms_px))
+        self.rms_px = np.where(np.isnan(new), self.rms_px, mean)
+
+    def _remember_arrival(self, instant: Instant) -> None:
+        self._arrivals[instant.t] = instant.arrival
+        self._arrival_order.append(instant.t)
+        if len(self._arrival_order) > REMEMBERED_INSTANTS:
+            self._arrivals.pop(self._arrival_order.popleft(), None)
+
+    def _dated(self, done: list[Answer]) -> list[Answer]:
+        now = self._clock()
+        for _, payload in done:
+            if "q" in payload and "latency" not in payload:
+                payload["latency"] = max(0.0, now - self._arrivals.get(payload["t"], now))
+        return done

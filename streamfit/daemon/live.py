@@ -1,0 +1,125 @@
+"""One session, live, without any transport: keypoint messages in, answers out.
+
+Assembling (`feed`, `due`, `flush`) is cheap and belongs to the event loop; fitting (`prepare`, `solve`,
+`finish`) takes milliseconds and belongs to the one solver thread. The two sides share nothing that changes
+but counters.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from streamfit.cameras import Rig
+from streamfit.daemon.answers import Answer
+from streamfit.daemon.fits import Equipment, Fits, TrackerFactory
+from streamfit.daemon.instants import Arrival, Assembler, Instant, Sync
+from streamfit.daemon.roster import Roster
+from streamfit.fit.tracker import Tracker
+from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.subject import Subject
+from streamfit.wire.control import ControlError
+from streamfit.wire.messages import KeypointsMessage, ViewMessage
+
+
+@dataclass(frozen=True)
+class IngestSettings:
+    """How views become instants: [ingest] of the configuration; `wait` in s."""
+
+    sync: Sync = "auto"
+    wait: float = 0.02
+
+
+class LiveSession:
+    """The engine of one session. `clock` is that of the arrivals, s; answers are dated with it.
+
+    `rejected` counts what was not used by reason, `details` says for each what it was last.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        skeleton: Skeleton,
+        rig: Rig,
+        keypoints: KeypointSet,
+        subject: Subject,
+        ingest: IngestSettings,
+        lag: float = 0.1,
+        tracker_factory: TrackerFactory = Tracker,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.name, self.rig, self.keypoints = name, rig, keypoints
+        self.rejected: Counter[str] = Counter()
+        self.details: dict[str, str] = {}
+        self.assembler = Assembler(len(rig.names), ingest.sync, ingest.wait)
+        self.fits = Fits(name, Equipment(skeleton, rig, keypoints, subject), lag, tracker_factory, clock)
+        self._roster = Roster()
+        self._camera_index = {camera: i for i, camera in enumerate(rig.names)}
+
+    def feed(self, message: KeypointsMessage, arrival: float) -> None:
+        """Take a message that reached us at `arrival`, s on the clock."""
+        for rejection in message.rejected:
+            self.reject(rejection.reason, rejection.detail)
+        usable = [self._admitted(view, message.t, arrival) for view in message.views]
+        views = [view for view in usable if view is not None]
+        if views or not (message.views or message.rejected):
+            for reason, count in self.assembler.add(message.t, views, arrival).items():
+                self.reject(reason, f"at t = {message.t:.6f} s", count)
+        for person in self._roster.leave(arrival):
+            self.assembler.forget(person)
+
+    def due(self, now: float) -> list[Instant]:
+        """Instants that are complete or have waited long enough, in order of time."""
+        return [replace(instant, persons=self._roster.persons) for instant in self.assembler.due(now)]
+
+    def next_deadline(self) -> float | None:
+        """When to ask `due` again if nothing comes in the meantime."""
+        return self.assembler.next_deadline()
+
+    def flush(self) -> list[Instant]:
+        """The instants still waiting for views: there will be no more."""
+        return [replace(instant, persons=self._roster.persons) for instant in self.assembler.flush()]
+
+    def reject(self, reason: str, detail: str, count: int = 1) -> None:
+        """Count something that was not used."""
+        self.rejected[reason] += count
+        self.details[reason] = detail
+
+    def calibrate(self, seconds: float) -> None:
+        """Start to fit scale and offsets to the last `seconds`. Raises ControlError where that cannot be."""
+        raise ControlError(
+            "refused",
+            f"session {self.name} cannot be calibrated for {seconds:g} s while it runs; "
+            "record it and use `streamfit calibrate`",
+        )
+
+    def prepare(self) -> None:
+        """Compile everything this session will need; takes seconds the first time."""
+        self.fits.prepare()
+
+    def solve(self, instant: Instant) -> list[Answer]:
+        """The answers to an instant: topics and payloads, which lack only `seq`."""
+        return self.fits.solve(instant)
+
+    def finish(self) -> list[Answer]:
+        """The smoothed answers still owed; the next instant starts anew."""
+        return self.fits.finish()
+
+    def _admitted(self, view: ViewMessage, t: float, arrival: float) -> Arrival | None:
+        camera = self._camera_index.get(view.camera)
+        if camera is None:
+            self.reject("unknown_camera", f"{view.camera[:64]!r} is not in the calibration")
+            return None
+        counters = self.assembler.cameras[camera]
+        if len(view.xyc) != len(self.keypoints.names):
+            expected = f"{self.keypoints.name} has {len(self.keypoints.names)}"
+            self.reject("wrong_keypoints", f"{view.camera}: {len(view.xyc)} keypoints, but {expected}")
+            counters.dropped += 1
+            return None
+        if not self._roster.admit(view.person, arrival):
+            self.reject("too_many_persons", f"no place for person {view.person!r}")
+            counters.dropped += 1
+            return None
+        if view.bad_points:
+            self.reject("bad_point", f"{view.camera}: not finite, or confidence outside 0..1", view.bad_points)
+        return Arrival(camera, view.person, t if view.t is None else view.t, view.xyc, arrival)

@@ -1,0 +1,31 @@
+"""The persons of a session: a bounded number, each dropped after a long absence."""
+
+MAX_PERSONS = 8
+FORGET = 10.0  # s without a view; the only person of a session stays
+
+
+class Roster:
+    """Who is in the session, and when each was seen last."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    @property
+    def persons(self) -> tuple[str, ...]:
+        """In the order of their first view."""
+        return tuple(self._seen)
+
+    def admit(self, person: str, now: float) -> bool:
+        """Note that `person` was seen; False where there is no place for one more."""
+        if person not in self._seen and len(self._seen) >= MAX_PERSONS:
+            return False
+        self._seen[person] = now
+        return True
+
+    def leave(self, now: float) -> list[str]:
+        """Take those off the list who have been away for long."""
+        last = max(self._seen.values(), default=now)
+        gone = [p for p, seen in self._seen.items() if now - seen > FORGET and seen < last]
+        for person in gone:
+            del self._seen[person]
+        return gone

@@ -1,0 +1,241 @@
+"""The daemon: its sockets, its one solver thread, and its life from start to stop."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from streamfit.daemon.answers import Answer
+from streamfit.daemon.compilations import on_compilation
+from streamfit.daemon.config import Config, load_config
+from streamfit.daemon.control import Control
+from streamfit.daemon.fits import TrackerFactory
+from streamfit.daemon.http import HttpServer
+from streamfit.daemon.ingest import Ingest
+from streamfit.daemon.live import IngestSettings, LiveSession
+from streamfit.daemon.metrics import Metrics
+from streamfit.daemon.notify import notify, watchdog_interval
+from streamfit.daemon.publisher import Publisher
+from streamfit.daemon.session import Session
+from streamfit.daemon.sessions import Sessions
+from streamfit.daemon.setup import Setup, load_setup
+from streamfit.daemon.sockets import Sockets
+from streamfit.daemon.solver import Solver
+from streamfit.daemon.status import Health, changes, status
+from streamfit.errors import InputError
+from streamfit.fit.tracker import Tracker
+from streamfit.wire.control import ControlError
+
+log = logging.getLogger(__name__)
+LOOK = 0.1  # s between two looks for a change of status
+STATUS = 1.0  # s between two status messages
+DRAIN = 3.5  # s for what is left to be answered and written at the end
+LEAVE = 4.5  # s after which the process ends whatever still holds it
+SWITCH = 0.0005  # s that Python code of one thread may keep the other from running
+
+
+def run(config_path: Path | str) -> int:
+    """Run the daemon of a configuration file until it is told to stop; the exit code."""
+    logging.basicConfig(level=logging.INFO, format="streamfit: %(message)s", stream=sys.stderr)
+    logging.getLogger("jax").setLevel(logging.WARNING)
+    sys.setswitchinterval(SWITCH)
+    try:
+        asyncio.run(serve(load_config(config_path)))
+    except InputError as error:
+        print(f"streamfit: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def serve(config: Config, tracker_factory: TrackerFactory = Tracker) -> None:
+    """The daemon, until SIGTERM, SIGINT or a `shutdown` request. Raises InputError."""
+    daemon = Daemon(config, tracker_factory)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, daemon.shut_down)
+    leaving = asyncio.create_task(_leave_in_time(daemon.stopping))
+    await daemon.run()
+    leaving.cancel()
+    if daemon.solver.busy:  # a compilation cannot be interrupted, and nobody waits for it any more
+        _leave()
+
+
+class Daemon:
+    """One daemon. `endpoints` says where it listens once `run` has bound its sockets."""
+
+    def __init__(self, config: Config, tracker_factory: TrackerFactory = Tracker):
+        self.config = config
+        self.health = Health()
+        self.stopping = asyncio.Event()
+        self.endpoints: dict[str, str] = {}
+        self.sessions: Sessions | None = None
+        self.solver = Solver(lambda: self.sessions.all() if self.sessions else [], self._publish)
+        self._tracker_factory = tracker_factory
+        self._keys = config.server_keys()
+        self._record_folder = _record_folder(config)
+
+    async def run(self) -> None:
+        """Bind, warm up, serve until told to stop, and drain. Raises InputError."""
+        stop_counting = on_compilation(self._count_compilation)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(stop_counting)
+            stack.callback(self.solver.close)
+            self._sockets = Sockets(self.config, self._keys)
+            stack.callback(self._sockets.close)
+            self._publisher = Publisher(self._sockets.publish)
+            server = HttpServer(self.health, Metrics(self.health, lambda: self.sessions), self.status)
+            stack.push_async_callback(server.stop)
+            self.endpoints = self._sockets.endpoints | {"http": await server.start(self.config.http.bind)}
+            log.info("starting: %s", ", ".join(f"{name} {where}" for name, where in self.endpoints.items()))
+            tasks = [
+                asyncio.create_task(service)
+                for service in (
+                    Ingest(self._sockets.ingest, self.health, lambda: self.sessions).run(),
+                    Control(self._sockets.control, self).run(),
+                    self.solver.run(),
+                    self._publisher.serve_subscriptions(),
+                    self._publish_status(),
+                    self._start(),
+                )
+            ]
+            stack.callback(lambda: [task.cancel() for task in tasks])
+            await self._serve(tasks)
+            self.health.state = "stopping"
+            notify("STOPPING=1")
+            log.info("stopping")
+            tasks[0].cancel()
+            await self._drain()
+
+    def status(self) -> dict[str, Any]:
+        """What the status topic says, but for `seq`."""
+        return status(self.health, self.sessions)
+
+    def shut_down(self) -> None:
+        """Begin to stop."""
+        self.stopping.set()
+
+    async def reload(self) -> None:
+        """Read the configuration again, for sessions opened from now on. Raises InputError, ControlError."""
+        assert self.sessions is not None
+        config = await asyncio.to_thread(load_config, self.config.source)
+        for table in ("ingest", "publish", "control", "http"):
+            if getattr(config, table).bind != getattr(self.config, table).bind:
+                raise ControlError("refused", f"[{table}] bind has changed: restart the daemon for that")
+        if config.security != self.config.security:
+            raise ControlError("refused", "[security] has changed: restart the daemon for that")
+        same_skeleton = config.session.skeleton == self.config.session.skeleton
+        skeleton = self.sessions.setup.skeleton if same_skeleton else None
+        setup = await asyncio.to_thread(load_setup, config, skeleton)
+        await asyncio.to_thread(self._engine(config, setup).prepare)
+        self.sessions.record_folder = _record_folder(config)
+        self.sessions.setup, self.sessions.lag = setup, config.fit.lag
+        self.sessions.ingest = IngestSettings(config.ingest.sync, config.ingest.wait)
+        self._sockets.reload_clients()
+        self.config = config
+
+    async def _start(self) -> None:
+        """Read and compile all that the configured session needs; then messages are taken."""
+        setup = await asyncio.to_thread(load_setup, self.config)
+        await self.solver.call(self._engine(self.config, setup).prepare)
+        gc.collect()
+        gc.freeze()  # what is there now stays: no collection need look at it again
+        self.sessions = Sessions(
+            setup,
+            IngestSettings(self.config.ingest.sync, self.config.ingest.wait),
+            self.config.fit.lag,
+            self._record_folder,
+            self._tracker_factory,
+            self.solver.wake,
+            self._publisher.forget,
+        )
+        self.health.state = "ready"
+        log.info("ready after %.1f s", time.monotonic() - self.health.started)
+        notify("READY=1")
+        await self._feed_watchdog()
+
+    async def _serve(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Until told to stop; raises what a task that must not end has ended with."""
+        stopping = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in tasks:
+            if task.done():
+                task.result()
+
+    async def _drain(self) -> None:
+        if self.sessions is None:
+            return
+        try:
+            async with asyncio.timeout(DRAIN):
+                await self.sessions.close_all()
+        except TimeoutError:
+            log.warning("not everything could be answered or written in time")
+
+    async def _publish_status(self) -> None:
+        last, sent = None, float("-inf")
+        while True:
+            now, seen = time.monotonic(), changes(self.health, self.sessions)
+            if seen != last or now - sent >= STATUS:
+                last, sent = seen, now
+                self._publisher.send("status", self.status())
+            await asyncio.sleep(LOOK)
+
+    async def _feed_watchdog(self) -> None:
+        interval = watchdog_interval()
+        while interval is not None:
+            await self.solver.call(lambda: None)  # not before the thread that does the work has a moment
+            notify("WATCHDOG=1")
+            await asyncio.sleep(interval / 2)
+        await asyncio.Event().wait()
+
+    def _publish(self, session: Session, answer: Answer) -> None:
+        session.note(answer, self._publisher.send(*answer))
+
+    def _engine(self, config: Config, setup: Setup) -> LiveSession:
+        return LiveSession(
+            "warm-up",
+            setup.skeleton,
+            setup.rig,
+            setup.keypoints,
+            setup.subject,
+            IngestSettings(),
+            config.fit.lag,
+            self._tracker_factory,
+        )
+
+    def _count_compilation(self) -> None:
+        if self.health.state == "ready":
+            self.health.compilations += 1
+
+
+def _record_folder(config: Config) -> Path | None:
+    """The folder of [record], made if it is not there. Raises InputError."""
+    if not config.record.directory:
+        return None
+    folder = config.path(config.record.directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"[record] directory = {str(folder)!r} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"[record] directory = {str(folder)!r} cannot be written to; choose another")
+    return folder
+
+
+async def _leave_in_time(stopping: asyncio.Event) -> None:
+    """End the process some time after `stopping`, even if something holds it then."""
+    await stopping.wait()
+    timer = threading.Timer(LEAVE, _leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,0 +1,88 @@
+"""A session of the daemon: its engine with its queue, recording and counters."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from streamfit.daemon.answers import Answer
+from streamfit.daemon.backlog import Backlog
+from streamfit.daemon.live import LiveSession
+from streamfit.daemon.recording import Recording
+from streamfit.daemon.setup import Setup
+from streamfit.wire.messages import KeypointsMessage
+
+RECENT_ANSWERS = 1024
+
+
+class Session:
+    """Takes messages on the event loop; the solver takes instants from its `backlog`.
+
+    `on_instants` is called when there is something to solve. Times are those of time.monotonic, s.
+    """
+
+    def __init__(self, name: str, setup: Setup, live: LiveSession, on_instants: Callable[[], None]):
+        self.name, self.setup, self.live = name, setup, live
+        self.backlog = Backlog()
+        self.recording: Recording | None = None
+        self.ending: asyncio.Future[None] | None = None
+        self.opened = time.monotonic()
+        self.last_message = self.opened
+        self.last_t = float("-inf")
+        self.answered = 0
+        self.latencies: deque[float] = deque(maxlen=RECENT_ANSWERS)
+        self.answer_times: deque[float] = deque(maxlen=RECENT_ANSWERS)
+        self._on_instants = on_instants
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take(self, message: KeypointsMessage, payload: bytes, arrival: float) -> None:
+        """A message that arrived; `payload` are its bytes."""
+        self.last_message = arrival
+        self.last_t = message.t
+        if self.recording is not None:
+            self.recording.put("keypoints", payload, message.t)
+        self.live.feed(message, arrival)
+        self._look(arrival)
+
+    def note(self, answer: Answer, payload: bytes) -> None:
+        """Count and record what was published."""
+        topic, fields = answer
+        if self.recording is not None:
+            self.recording.put(topic, payload, fields.get("t", max(self.last_t, 0.0)))
+        if fields["type"] == "kinematics":
+            self.latencies.append(fields["latency"])
+
+    def note_answered(self) -> None:
+        """An instant was answered."""
+        self.answered += 1
+        self.answer_times.append(time.monotonic())
+
+    def end(self) -> asyncio.Future[None]:
+        """No more messages: the future is done when the solver has answered all that is left."""
+        if self.ending is None:
+            self.ending = asyncio.get_running_loop().create_future()
+            if self._timer is not None:
+                self._timer.cancel()
+            for instant in self.live.flush():
+                self.backlog.put(instant)
+            self._on_instants()
+        return self.ending
+
+    def _look(self, now: float) -> None:
+        due = self.live.due(now)
+        for instant in due:
+            self.backlog.put(instant)
+        if due:
+            self._on_instants()
+        deadline = self.live.next_deadline()
+        if self._timer is not None:
+            if self._timer.when() == deadline:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._look(time.monotonic())

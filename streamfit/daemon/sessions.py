@@ -1,0 +1,159 @@
+"""The sessions of the daemon: opened by their first message or on request, ended, and bounded in number."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from streamfit.daemon.fits import TrackerFactory
+from streamfit.daemon.live import IngestSettings, LiveSession
+from streamfit.daemon.recording import Recording
+from streamfit.daemon.session import Session
+from streamfit.daemon.setup import Setup
+from streamfit.wire.control import ControlError
+from streamfit.wire.messages import EndMessage, KeypointsMessage, Rejected
+
+MAX_SESSIONS = 16
+IDLE = 60.0  # s of silence after which a session makes room for a new one
+STRAGGLERS = 0.5  # s after an `end`, within which a view of the last half second is only late
+
+
+class Sessions:
+    """Sessions by name, each with `setup` unless it was opened with another.
+
+    `on_closed` is called with the name of a session when its last answer is out.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        ingest: IngestSettings,
+        lag: float,
+        record_folder: Path | None,
+        tracker_factory: TrackerFactory,
+        on_instants: Callable[[], None],
+        on_closed: Callable[[str], None],
+    ):
+        self.setup, self.ingest, self.lag, self.record_folder = setup, ingest, lag, record_folder
+        self.by_name: dict[str, Session] = {}
+        self._closing: list[Session] = []
+        self._ended: dict[str, tuple[float, float]] = {}
+        self._opening: str | None = None
+        self._tracker_factory = tracker_factory
+        self._on_instants, self._on_closed = on_instants, on_closed
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def all(self) -> list[Session]:
+        """Those that take messages and those that are being closed."""
+        return [*self.by_name.values(), *self._closing]
+
+    def take(self, message: KeypointsMessage | EndMessage, payload: bytes, arrival: float) -> None:
+        """A message for one of them. Raises Rejected."""
+        session = self.by_name.get(message.session)
+        if isinstance(message, EndMessage):
+            if session is None:
+                raise Rejected("unknown_session", f"an end of {message.session}, which is not open")
+            self._ended = {n: e for n, e in self._ended.items() if arrival - e[1] < STRAGGLERS}
+            self._ended[session.name] = (session.last_t, arrival)
+            self._finish(session)
+            return
+        if session is None:
+            self._refuse_straggler(message, arrival)
+            session = self._add(self._new(message.session, self.setup), arrival)
+        session.take(message, payload, arrival)
+
+    async def open(self, name: str, make_setup: Callable[[Setup], Setup]) -> None:
+        """Open a session with what `make_setup` makes of the default, when all it needs is compiled.
+
+        Raises ControlError, InputError.
+        """
+        if name in self.by_name:
+            raise ControlError("refused", f"session {name} is open; close it first")
+        if self._opening is not None:
+            raise ControlError("busy", f"session {self._opening} is just being opened")
+        self._opening = name
+        try:
+            setup = await asyncio.to_thread(make_setup, self.setup)
+            session = self._new(name, setup)
+            if not setup.compiles_like(self.setup):
+                await asyncio.to_thread(session.live.prepare)
+        finally:
+            self._opening = None
+        try:
+            self._add(session, time.monotonic())
+        except Rejected as error:
+            raise ControlError("refused", error.detail) from None
+
+    async def close(self, name: str) -> None:
+        """End a session and wait for its last answer. Raises ControlError."""
+        await self._finish(self.get(name))
+
+    async def close_all(self) -> None:
+        """End every session and wait for the last answers and recordings."""
+        for session in list(self.by_name.values()):
+            self._finish(session)
+        await asyncio.gather(*self._tasks)
+
+    def get(self, name: str) -> Session:
+        """The session of that name. Raises ControlError."""
+        session = self.by_name.get(name)
+        if session is None:
+            raise ControlError("unknown_session", f"no session {name[:64]!r} is open")
+        return session
+
+    async def record(self, session: Session, on: bool) -> None:
+        """Begin or end the recording of a session. Raises ControlError."""
+        if on and session.recording is None:
+            if self.record_folder is None:
+                raise ControlError("refused", "no folder for recordings: set directory in [record]")
+            session.recording = Recording(self.record_folder, session.name, session.setup)
+        elif not on and session.recording is not None:
+            recording, session.recording = session.recording, None
+            await recording.close()
+
+    def _new(self, name: str, setup: Setup) -> Session:
+        live = LiveSession(
+            name,
+            setup.skeleton,
+            setup.rig,
+            setup.keypoints,
+            setup.subject,
+            self.ingest,
+            self.lag,
+            self._tracker_factory,
+        )
+        return Session(name, setup, live, self._on_instants)
+
+    def _add(self, session: Session, now: float) -> Session:
+        if session.name == self._opening:
+            raise Rejected("opening", f"session {session.name} is just being opened", session.name)
+        if len(self.by_name) >= MAX_SESSIONS:
+            oldest = min(self.by_name.values(), key=lambda s: s.last_message)
+            if now - oldest.last_message < IDLE:
+                raise Rejected("too_many_sessions", f"{MAX_SESSIONS} sessions are open; close one")
+            self._finish(oldest)
+        self.by_name[session.name] = session
+        if self.record_folder is not None:
+            session.recording = Recording(self.record_folder, session.name, session.setup)
+        return session
+
+    def _finish(self, session: Session) -> "asyncio.Task[None]":
+        del self.by_name[session.name]
+        self._closing.append(session)
+        task = asyncio.create_task(self._see_out(session))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _see_out(self, session: Session) -> None:
+        await session.end()
+        self._closing.remove(session)
+        if session.name not in self.by_name:
+            self._on_closed(session.name)
+        if session.recording is not None:
+            await session.recording.close()
+
+    def _refuse_straggler(self, message: KeypointsMessage, now: float) -> None:
+        last_t, ended = self._ended.get(message.session, (0.0, float("-inf")))
+        if now - ended < STRAGGLERS and -STRAGGLERS <= message.t - last_t <= 0.0:
+            raise Rejected("after_end", f"a message of {message.session} after its end")

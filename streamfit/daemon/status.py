@@ -1,0 +1,110 @@
+"""What the daemon says of itself."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from streamfit.daemon.cadence import RECENT, clock_offsets
+from streamfit.daemon.session import Session
+from streamfit.daemon.sessions import Sessions
+from streamfit.wire.packing import VERSION
+
+
+@dataclass
+class Health:
+    """The daemon as a whole: `state` is "starting", "ready" or "stopping"; `compilations` since ready.
+
+    `rejected` and `details` are of messages that belong to no session.
+    """
+
+    state: str = "starting"
+    started: float = field(default_factory=time.monotonic)
+    compilations: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    details: dict[str, str] = field(default_factory=dict)
+
+
+def status(health: Health, sessions: Sessions | None) -> dict[str, Any]:
+    """The payload of the `status` topic but for `seq`."""
+    by_name = sessions.by_name if sessions else {}
+    described = {name: session_status(session) for name, session in by_name.items()}
+    return {
+        "v": VERSION,
+        "type": "status",
+        "state": health.state,
+        "uptime": time.monotonic() - health.started,
+        "compilations": health.compilations,
+        "rejected": dict(health.rejected),
+        "details": dict(health.details),
+        "alarms": [
+            f"session {name}: {entry['recording']['error']}"
+            for name, entry in described.items()
+            if entry["recording"] and entry["recording"]["error"]
+        ],
+        "sessions": described,
+    }
+
+
+def session_status(session: Session) -> dict[str, Any]:
+    """What the status says of one session. Times in s, residuals in px."""
+    live, now = session.live, time.monotonic()
+    cameras = live.assembler.cameras
+    offsets = clock_offsets(cameras)
+    p50, p99 = latency_percentiles(session)
+    rejected = dict(live.rejected)
+    if live.fits.too_late:
+        rejected["too_late"] = live.fits.too_late
+    return {
+        "cameras": {
+            name: {
+                "rate": camera.rate(now),
+                "dropped": camera.dropped,
+                "late": camera.late,
+                "rms_px": _known(live.fits.rms_px[i]),
+                "offset_t": offsets[i],
+            }
+            for i, (name, camera) in enumerate(zip(live.rig.names, cameras, strict=True))
+        },
+        "persons": dict(live.fits.states),
+        "sync": "free" if live.assembler.free else "triggered",
+        "fps": _fps(session.answer_times, now),
+        "answered": session.answered,
+        "skipped": session.backlog.skipped,
+        "failures": live.fits.failures,
+        "latency_p50": p50,
+        "latency_p99": p99,
+        "rejected": rejected,
+        "details": dict(live.details),
+        "recording": session.recording.status() if session.recording else None,
+    }
+
+
+def changes(health: Health, sessions: Sessions | None) -> tuple[object, ...]:
+    """What makes a status worth sending at once when it is another than before."""
+    seen = tuple(
+        (name, s.live.assembler.free, tuple(s.live.fits.states.items()), tuple(s.live.rejected))
+        for name, s in (sessions.by_name.items() if sessions else ())
+    )
+    return health.state, tuple(health.rejected), seen
+
+
+def latency_percentiles(session: Session) -> tuple[float | None, float | None]:
+    """(p50, p99) of the latest answers, s; None before the first."""
+    if not session.latencies:
+        return None, None
+    p50, p99 = np.percentile(np.array(session.latencies), (50, 99))
+    return float(p50), float(p99)
+
+
+def _fps(times: Sequence[float], now: float) -> float:
+    recent = [t for t in times if now - t <= RECENT]
+    return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,73 @@
+"""Tells views of the session's running clock from those of a clock that has jumped.
+
+A sender that restarts, or whose clock is set, goes on at other times for good; a single wild time does not.
+So a view far off the running times is held back. If the running times go on, what was held is dropped; if
+five instants in a row come from the new times and none from the old ones, the new times are the session's.
+"""
+
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+BEHIND = 0.5  # s; a view that is later than that helps no window
+AHEAD = 1.0  # s, more than the time that has passed
+CONFIRM = 5
+MAX_HELD = 256
+
+
+class Timed(Protocol):
+    """What has a capture time."""
+
+    @property
+    def t(self) -> float:
+        """Capture time, s."""
+
+
+T = TypeVar("T", bound=Timed)
+
+
+@dataclass(frozen=True)
+class Verdict(Generic[T]):
+    """What to do: `use` these in order (starting anew first if `restarted`); `dropped` is lost."""
+
+    use: tuple[T, ...] = ()
+    restarted: bool = False
+    dropped: tuple[T, ...] = ()
+
+
+@dataclass
+class Timeline(Generic[T]):
+    """The running times of one session."""
+
+    latest: float | None = None
+    _seen: float = 0.0
+    _held: list[T] = field(default_factory=list)
+
+    def runs_on(self, t: float, now: float) -> bool:
+        """Whether `t`, arriving `now` (s, any steady clock), is of the running times."""
+        if self.latest is None:
+            return True
+        return -BEHIND <= t - self.latest <= AHEAD + max(0.0, now - self._seen)
+
+    def advance(self, t: float, now: float) -> None:
+        """The running times have got to `t`."""
+        if self.latest is None or t > self.latest:
+            self.latest, self._seen = t, now
+
+    def judge(self, view: T, now: float) -> Verdict[T]:
+        """What becomes of `view`, arriving `now`, and of those held back before it."""
+        if self.runs_on(view.t, now):
+            self.advance(view.t, now)
+            lost, self._held = tuple(self._held), []
+            return Verdict((view,), dropped=lost)
+        dropped: tuple[T, ...] = ()
+        scattered = self._held and not -BEHIND <= view.t - self._held[-1].t <= AHEAD
+        if scattered or len(self._held) >= MAX_HELD:
+            dropped, self._held = tuple(self._held), []
+        self._held.append(view)
+        if len({held.t for held in self._held}) < CONFIRM:
+            return Verdict(dropped=dropped)
+        use, self._held = tuple(self._held), []
+        self.latest = None
+        for held in use:
+            self.advance(held.t, now)
+        return Verdict(use, restarted=True, dropped=dropped)

@@ -1,0 +1,32 @@
+"""Daemons in processes of their own."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file
+
+from daemon_process import REAL, Client, DaemonProcess, config_text, daemon
+
+
+@pytest.fixture(scope="session")
+def fake_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """One daemon with a fake tracker for all tests that do not end it."""
+    with daemon(tmp_path_factory.mktemp("fake"), config_text()) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def real_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """One daemon as people run it, for all tests that do not end it."""
+    with daemon(tmp_path_factory.mktemp("real"), config_text(), REAL) as process:
+        yield process
+
+
+@pytest.fixture
+def client(fake_daemon: DaemonProcess) -> Iterator[Client]:
+    """A client of the daemon with the fake tracker."""
+    with Client(fake_daemon.endpoints) as connected:
+        yield connected

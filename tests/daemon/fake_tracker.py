@@ -1,0 +1,63 @@
+"""A tracker that answers at once, and does on request what a real one must never do."""
+
+import os
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from streamfit.cameras import Rig
+from streamfit.fit.tracker import Estimate, View
+from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.subject import Subject
+
+# The x of a view's first point says what to do.
+FAIL, NOT_FINITE, SLOW = 661.0, 662.0, 663.0
+SLOWNESS = 0.05  # s
+
+
+class FakeTracker:
+    """q[0] counts the instants of this tracker, q[1] is the number of views; smoothed one instant later."""
+
+    def __init__(self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, lag: float) -> None:
+        self.skeleton, self.rig, self.keypoints = skeleton, rig, keypoints
+        self.too_late = 0
+        self.instants: list[tuple[float, list[tuple[int, float]]]] = []
+        self._owed: list[Estimate] = []
+
+    def warm_up(self) -> None:
+        time.sleep(float(os.environ.get("FAKE_WARM_UP", "0")))
+
+    def update(self, t: float, views: Sequence[View]) -> tuple[Estimate, list[Estimate]]:
+        if self.instants and t <= self.instants[-1][0]:
+            raise ValueError("time runs backwards")
+        orders = {view.xyc[0, 0] for view in views}
+        if FAIL in orders:
+            raise RuntimeError("told to fail")
+        if SLOW in orders:
+            time.sleep(SLOWNESS)
+        self.instants.append((t, [(view.camera, view.t) for view in views]))
+        q = np.zeros(len(self.skeleton.coordinates))
+        q[0], q[1] = len(self.instants), len(views)
+        if NOT_FINITE in orders:
+            q[0] = np.nan
+        bodies, points = len(self.skeleton.bodies), len(self.keypoints.names)
+        estimate = Estimate(
+            t=t,
+            q=q,
+            qd=np.zeros_like(q),
+            sd=np.ones_like(q),
+            rms_px=1.0,
+            rms_px_camera=np.ones(len(self.rig.names)),
+            views=len(views),
+            state="tracking" if views else "coasting",
+            position=np.zeros((bodies, 3)),
+            quaternion=np.tile([1.0, 0.0, 0.0, 0.0], (bodies, 1)),
+            keypoints=np.zeros((points, 3)),
+        )
+        owed, self._owed = self._owed, [estimate]
+        return estimate, owed
+
+    def finish(self) -> list[Estimate]:
+        owed, self._owed = self._owed, []
+        return owed
