@@ -117,6 +117,10 @@ class Subject:
             tables["cameras"] = parse_toml(self.cameras.to_toml(), "cameras")
         return tomli_w.dumps(tables)
 
+    def rig_for(self, rig: Rig) -> Rig:
+        """The cameras of `rig` as calibration has refined them, where it has."""
+        return rig if self.cameras is None else self.cameras.select(rig.names)
+
     def factors(self, skeleton: Skeleton) -> np.ndarray:
         """Scale factors (G,) in the order of the skeleton's groups."""
         return np.array([self.scale[group] for group in skeleton.groups])

@@ -9,7 +9,7 @@ import numpy as np
 from streamfit.commands.recording import Recording, open_recording
 from streamfit.errors import InputError
 from streamfit.fit.calibrate import Calibration, Progress, calibrate
-from streamfit.fit.tracker import View
+from streamfit.fit.estimate import View
 from streamfit.fit.trial import Trial
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject

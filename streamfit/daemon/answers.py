@@ -4,7 +4,7 @@ from typing import Any
 
 from streamfit import __version__
 from streamfit.cameras import Rig
-from streamfit.fit.tracker import Estimate
+from streamfit.fit.estimate import Estimate
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 from streamfit.wire.packing import VERSION

@@ -90,7 +90,17 @@ class Control:
 
     async def _list(self, request: Request) -> dict[str, Any]:
         sessions = self._host.sessions
-        return {"sessions": list(sessions.by_name) if sessions else []}
+        setups = {name: session.setup for name, session in sessions.by_name.items()} if sessions else {}
+        return {
+            "sessions": {
+                name: {
+                    "cameras": setup.rig.to_toml(),
+                    "keypoints": setup.keypoints.to_toml(),
+                    "subject": setup.subject_toml,
+                }
+                for name, setup in setups.items()
+            }
+        }
 
     async def _open(self, request: Request) -> dict[str, Any]:
         sessions, name = self._sessions(), _session_name(request)

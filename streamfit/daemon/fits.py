@@ -12,7 +12,8 @@ from streamfit.cameras import Rig
 from streamfit.daemon import answers
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.instants import Instant
-from streamfit.fit.tracker import Estimate, Tracker, View
+from streamfit.fit.estimate import Estimate, View
+from streamfit.fit.tracker import Tracker
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 

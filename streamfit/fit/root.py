@@ -7,10 +7,13 @@ large; what is published is always in the ground frame.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from streamfit.skeleton.skeleton import ROOT_COORDINATES
 
 TURN = 0.9
 """rad of list in the window's frame at which another frame is chosen."""
@@ -60,3 +63,42 @@ def turn_root(root: np.ndarray, turn: np.ndarray, near: np.ndarray) -> tuple[np.
     derivative[:3, :3] = turn
     derivative[3:, 3:] = np.linalg.lstsq(rate_matrix(angles), turn @ rate_matrix(root[3:6]), rcond=1e-6)[0]
     return np.concatenate([turn @ root[:3], angles]), derivative
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The frame that a window works in: `turn` (3, 3) takes ground vectors into it."""
+
+    turn: np.ndarray
+
+    @staticmethod
+    def ground() -> Frame:
+        return Frame(np.eye(3))
+
+    @staticmethod
+    def regular_at(rotation: np.ndarray, limit: float = TURN) -> Frame:
+        """The ground frame where a root so turned is regular in it, else that in which it is upright."""
+        return Frame.ground() if abs(angles_of(rotation)[1]) < limit else Frame(rotation.T)
+
+    @property
+    def is_ground(self) -> bool:
+        return np.array_equal(self.turn, np.eye(3))
+
+    def enter(self, q: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """A pose (D,) of the ground frame in this one; in the ground frame its root's angles are near `near`."""
+        out, root = q.copy(), slice(0, ROOT_COORDINATES)
+        out[root], _ = turn_root(q[root], self.turn, near if self.is_ground else np.zeros(3))
+        return out
+
+    def leave(self, q: np.ndarray, qd: np.ndarray, sd: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Coordinates, rates and standard deviations (D,) in the ground frame, the root's angles near `near`.
+
+        Where this is not the ground frame, correlations between the root's coordinates are neglected.
+        """
+        if self.is_ground:
+            return q, qd, sd
+        q, qd, sd, root = q.copy(), qd.copy(), sd.copy(), slice(0, ROOT_COORDINATES)
+        q[root], change = turn_root(q[root], self.turn.T, near)
+        qd[root] = change @ qd[root]
+        sd[root] = np.sqrt(change**2 @ sd[root] ** 2)
+        return q, qd, sd

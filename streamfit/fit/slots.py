@@ -7,6 +7,8 @@ import numpy as np
 from streamfit.fit.window import Slots
 from streamfit.trajectory import UniformSpline
 
+EMPTY = -np.inf
+"""The time of a slot that holds nothing."""
 JOIN = 0.02
 """s: a view joins an instant no farther than this from it, else it is an instant of its own."""
 
@@ -16,8 +18,8 @@ class SlotTable:
 
     def __init__(self, slots: int, cameras: int, keypoints: int, persistence: float) -> None:
         self.seen = np.zeros((slots, cameras, keypoints, 3), np.float32)
-        self.t = np.full(slots, np.nan)
-        self._view_t = np.full((slots, cameras), np.nan)
+        self.t = np.full(slots, EMPTY)
+        self._view_t = np.full((slots, cameras), EMPTY)
         self._share = np.zeros((slots, cameras))
         self._solved = np.zeros(slots, bool)
         self._memory = 2.0 * persistence
@@ -29,7 +31,7 @@ class SlotTable:
     def give_up(self, before: float, spline: UniformSpline) -> np.ndarray:
         """Free the slots older than `before`; their weights (N, M) in `spline` (rows of the others are zero)."""
         weights = np.zeros((len(self.t), spline.controls))
-        for slot in np.flatnonzero(self.t < before):
+        for slot in np.flatnonzero((self.t < before) & (self.t > EMPTY)):
             if self._solved[slot]:
                 weights[slot] = spline.weights(self.t[slot])
             self._free(int(slot))
@@ -43,9 +45,9 @@ class SlotTable:
         `gap` is the time since that camera's view before. A slot that must make room is noted in `given_up`,
         by its weights in `spline` (the window of the last solve).
         """
-        distance = np.where(np.isnan(self._view_t[:, camera]), np.abs(self.t - t), np.nan)
-        near = int(np.nanargmin(distance)) if not np.isnan(distance).all() else -1
-        slot = near if near >= 0 and distance[near] <= JOIN else self._open(t, spline, given_up)
+        distance = np.where(self._view_t[:, camera] == EMPTY, np.abs(self.t - t), np.inf)
+        near = int(distance.argmin())
+        slot = near if distance[near] <= JOIN else self._open(t, spline, given_up)
         if slot is None:
             return None
         self.seen[slot, camera] = xyc
@@ -55,19 +57,23 @@ class SlotTable:
 
     def lay_out(self, spline: UniformSpline, given_up: np.ndarray) -> Slots:
         """The slots as the compiled step takes them, in the window `spline`; they count as solved from now on."""
-        held = ~np.isnan(self.t)
+        held = self.t > EMPTY
         weights = np.zeros((len(self.t), spline.controls))
         weights[held] = spline.weights(self.t[held])
         ahead = np.zeros((*self._view_t.shape, spline.controls))
-        apart = ~np.isnan(self._view_t) & (self._view_t != self.t[:, None])
+        apart = (self._view_t > EMPTY) & (self._view_t != self.t[:, None])
         if apart.any():
             slot, _ = np.nonzero(apart)
             ahead[apart] = spline.weights(self._view_t[apart]) - weights[slot]
         self._solved = held.copy()
         return Slots(self.seen, weights, ahead, self._share, given_up)
 
+    def nearest(self, t: float) -> int:
+        """The slot nearest to a time."""
+        return int(np.abs(self.t - t).argmin())
+
     def _open(self, t: float, spline: UniformSpline, given_up: np.ndarray) -> int | None:
-        empty = np.flatnonzero(np.isnan(self.t))
+        empty = np.flatnonzero(self.t == EMPTY)
         if empty.size:
             slot = int(empty[0])
         else:
@@ -81,7 +87,7 @@ class SlotTable:
 
     def _free(self, slot: int) -> None:
         self.seen[slot] = 0.0
-        self.t[slot] = np.nan
-        self._view_t[slot] = np.nan
+        self.t[slot] = EMPTY
+        self._view_t[slot] = EMPTY
         self._share[slot] = 0.0
         self._solved[slot] = False

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import jax
+import mujoco
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from streamfit.cameras import Rig
+from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS, Estimate, Feed, View
 from streamfit.fit.initial import InitialPose
 from streamfit.fit.prior import MotionPrior
 from streamfit.fit.residuals import Noise
-from streamfit.fit.root import TURN, UPRIGHT, angles_of, rotation_of, turn_root
+from streamfit.fit.root import TURN, UPRIGHT, Frame, rotation_of
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.slots import JOIN, SlotTable
 from streamfit.fit.triangulate import triangulate
 from streamfit.fit.window import Model, Outcome, Reading, State, Window, agreement
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
-from streamfit.skeleton.skeleton import ROOT_COORDINATES
 from streamfit.subject import Subject
 from streamfit.trajectory import SUPPORT, UniformSpline
 
-USABLE_POINTS = 4
-"""Points of some confidence that make a view usable."""
-USABLE_CONFIDENCE = 0.2
 COAST = 1.0
 """s without two usable views after which a person is lost."""
 TOGETHER = 0.05
@@ -38,37 +36,10 @@ RETRY = 0.1
 """s of doubt before a fresh start is tried; doubled after each that is no better."""
 GAIN = 0.1
 """Mean robust weight that a fresh start must gain to be taken."""
-START_STEPS = 2
+SPARE = 0.035
+"""s that the window is longer than the lag, for rates down to 30 Hz."""
+START_STEPS = 1
 """Gauss-Newton steps on the first instant."""
-
-
-@dataclass(frozen=True)
-class View:
-    """One camera's keypoints (K, 3: px, px, confidence; 0 where missing) at its own capture time."""
-
-    camera: int
-    t: float
-    xyc: np.ndarray
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The skeleton at one instant. Vectors are in the order of the skeleton's coordinates (rad, m, 1/s)."""
-
-    t: float
-    q: np.ndarray
-    qd: np.ndarray
-    sd: np.ndarray
-    rms_px: float
-    rms_px_camera: np.ndarray
-    views: int
-    state: str
-    position: np.ndarray
-    """(B, 3) m, world frame of the cameras."""
-    quaternion: np.ndarray
-    """(B, 4) w first, body to world."""
-    keypoints: np.ndarray
-    """(K, 3) m, world frame."""
 
 
 @lru_cache(maxsize=16)
@@ -77,31 +48,9 @@ def _compiled(
 ) -> tuple[Window, InitialPose]:
     """The compiled functions, shared by all persons of one skeleton and keypoint layout."""
     kinematics = Kinematics(skeleton, np.array(bodies))
-    intervals = int(np.ceil((lag + 0.08) / settings.spacing)) + 1
+    intervals = int(np.ceil((lag + SPARE) / settings.spacing)) + 1
     window = Window(kinematics, MotionPrior.of(skeleton, settings), settings, intervals + SUPPORT - 1)
     return window, InitialPose(kinematics)
-
-
-@dataclass
-class _Feed:
-    """What is known of one camera's stream: its last usable view and the usual time between two (s)."""
-
-    last: float = -np.inf
-    period: float = 1.0 / 30.0
-    seen: int = 0
-
-    def gap(self, t: float) -> float:
-        """Note a view; the time since the one before (s), at most 0.1."""
-        gap = t - self.last
-        if 0.0 < gap < 0.5:
-            self.seen += 1
-            self.period += (gap - self.period) / min(self.seen, 10)
-        self.last = max(self.last, t)
-        return min(gap, 0.1) if 0.0 < gap < np.inf else self.period
-
-    def current(self, t: float) -> bool:
-        """Whether its last view still stands for the instant t: less than a period ago."""
-        return t - self.last < 0.9 * self.period
 
 
 class Tracker:
@@ -122,11 +71,11 @@ class Tracker:
         self._window, self._initial = _compiled(skeleton, tuple(int(b) for b in bodies), self.settings, lag)
         self._to_world = rig.to_ground.T
         self.too_late = 0
-        self._frame, self._upright = np.eye(3), True
+        self._frame = Frame.ground()
         self.swap(subject)
         cameras, count = len(rig.cameras), len(keypoints.names)
         self._slots = SlotTable(self.settings.slots, cameras, count, self.settings.persistence)
-        self._feeds = [_Feed() for _ in rig.cameras]
+        self._feeds = [Feed() for _ in rig.cameras]
         self._spline = self._spline_from(0.0)
         self._state: State | None = None
         self._early: list[View] = []
@@ -144,14 +93,14 @@ class Tracker:
         self.subject = subject
         known = (subject.noise, subject.wander, self.settings.freedom, self.settings.confidence_power)
         noise = Noise(*(np.asarray(x, float) for x in known))
-        rig = subject.cameras.select(self.rig.names) if subject.cameras else self.rig
-        self._lenses = rig.lenses()
+        self._lenses = subject.rig_for(self.rig).lenses()
         self._model = Model(
-            lenses=self._lenses._replace(rotation=self._lenses.rotation @ self._frame.T),
+            lenses=self._lenses,
             scale=subject.factors(self.skeleton),
             places=subject.places(self.skeleton, self.keypoints),
             noise=noise,
         )
+        self._look_from(self._frame)
 
     def warm_up(self) -> None:
         """Compile everything (seconds, or less from the compilation cache); the track is not touched."""
@@ -175,7 +124,7 @@ class Tracker:
         views = [*self._early, *views]
         self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
         views = [v for v in views if v.t <= t + JOIN]
-        recent = {v.camera: v for v in views if _usable(v) and v.t > t - TOGETHER}
+        recent = {v.camera: v for v in views if v.usable and v.t > t - TOGETHER}
         smoothed: list[Estimate] = []
         if self._state is not None and t - self._tracked > COAST:
             smoothed = self.finish()
@@ -212,8 +161,8 @@ class Tracker:
         given_up = self._slots.give_up(after.start, self._spline)
         used = set()
         for view in views:
-            usable = _usable(view)
-            gap = self._feeds[view.camera].gap(view.t) if usable else self._feeds[view.camera].period
+            usable = view.usable
+            gap = self._feeds[view.camera].note(view.t) if usable else self._feeds[view.camera].period
             slot = None
             if view.t >= after.start:
                 slot = self._slots.place(view.camera, view.t, view.xyc, gap, self._spline, given_up)
@@ -223,7 +172,7 @@ class Tracker:
                 used.add(view.camera)
         self._spline = after
         due = next((e.t for e in self._owed if e.t <= t - self.lag + 1e-6), t)
-        newest = self._newest(t)
+        newest = self._slots.nearest(t)
         slots = self._slots.lay_out(after, given_up)
         times = np.array([t, due])
         outcome = self._window.step(
@@ -242,8 +191,7 @@ class Tracker:
         estimate = self._estimate(t, outcome, newest, len(used), len(used | alive) >= 2)
         if due < t:
             first = self._owed.popleft()
-            q, qd, sd = self._grounded(outcome.readings, 1)
-            smoothed.append(replace(first, q=q, qd=qd, sd=sd))
+            smoothed.append(replace(first, **self._grounded(outcome.readings, 1)))
         self._owed.append(estimate)
         smoothed += self._settle(t - self.lag + 1e-6)
         self._doubt(t, outcome.weight, newest)
@@ -276,22 +224,15 @@ class Tracker:
             at = np.full(2, first.t)
             weights, rates = self._spline.weights(at), self._spline.weights(at, 1)
             reading = jax.device_get(self._window.read(self._state, self._weights, weights, rates))
-            q, qd, sd = self._grounded(reading, 0)
-            out.append(replace(first, q=q, qd=qd, sd=sd))
+            out.append(replace(first, **self._grounded(reading, 0)))
         return out
 
     def _begin(self, t: float, pose: np.ndarray) -> None:
         """Start a track at rest in that pose (ground frame), its rotation continuing the last one answered."""
         self._slots.clear()
-        rotation = rotation_of(pose[3:6])
-        upright = abs(angles_of(rotation)[1]) < TURN
-        self._look_from(np.eye(3) if upright else rotation.T)
-        pose = pose.copy()
-        pose[:ROOT_COORDINATES], _ = turn_root(
-            pose[:ROOT_COORDINATES], self._frame, self._held.q[3:6] if upright else np.zeros(3)
-        )
+        self._look_from(Frame.regular_at(rotation_of(pose[3:6])))
         self._spline = self._spline_from(t)
-        self._state = self._window.empty(np.asarray(pose))
+        self._state = self._window.empty(self._frame.enter(pose, self._held.q[3:6]))
         self._weights = np.zeros((self.settings.slots, self._spline.controls))
         self._starting = START_STEPS - 1
         self._tracked = t
@@ -320,10 +261,6 @@ class Tracker:
         weight = np.asarray(agreement(self._window.kinematics, self._model._replace(lenses=self._lenses), seen, q))
         return _mean_weight(weight, seen)
 
-    def _newest(self, t: float) -> int:
-        distance = np.abs(self._slots.t - t)
-        return 0 if np.isnan(distance).all() else int(np.nanargmin(distance))
-
     def _estimate(self, t: float, outcome: Outcome, newest: int, views: int, tracking: bool) -> Estimate:
         present = abs(self._slots.t[newest] - t) <= JOIN
         weight = outcome.weight if present else np.zeros_like(outcome.weight)
@@ -333,51 +270,45 @@ class Tracker:
             per_camera = np.sqrt(square.sum(1) / weight.sum(1))
         if tracking:
             self._tracked = t
-        back = self._to_world @ self._frame.T
-        q, qd, sd = self._grounded(outcome.readings, 0)
+        reading = self._grounded(outcome.readings, 0)
+        if not views and not tracking:
+            # between two knots a spline is better known than on them; that is no news of the person
+            reading["sd"] = np.fmax(reading["sd"], self._held.sd)
+        back = self._to_world @ self._frame.turn.T
         self._held = Estimate(
             t=t,
-            q=q,
-            qd=qd,
-            sd=sd,
+            **reading,
             rms_px=float(rms),
             rms_px_camera=per_camera,
             views=views,
             state="tracking" if tracking else "coasting",
             position=outcome.position @ back.T,
-            quaternion=Rotation.from_matrix(back @ outcome.rotation).as_quat(scalar_first=True),
+            quaternion=_quaternions(back @ outcome.rotation),
             keypoints=outcome.keypoints @ back.T,
         )
         return self._held
 
-    def _grounded(self, readings: Reading, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Coordinates, rates and standard deviations in the ground frame, continuous with what was answered.
+    def _grounded(self, readings: Reading, row: int) -> dict[str, Any]:
+        """A reading in the ground frame, continuous with what was answered last: q, qd, sd."""
+        found = Reading(*(np.array(x[row]) for x in readings))
+        q, qd, sd = self._frame.leave(found.q, found.qd, found.sd, self._held.q[3:6])
+        return {"q": q, "qd": qd, "sd": sd}
 
-        Where the window's frame is not the ground's, correlations between the root's coordinates are neglected.
-        """
-        q, qd, sd = (np.array(x[row]) for x in readings)
-        if self._upright:
-            return q, qd, sd
-        root = slice(0, ROOT_COORDINATES)
-        q[root], change = turn_root(q[root], self._frame.T, self._held.q[3:6])
-        qd[root] = change @ qd[root]
-        sd[root] = np.sqrt(change**2 @ sd[root] ** 2)
-        return q, qd, sd
-
-    def _look_from(self, frame: np.ndarray) -> None:
-        """Let the window work in the frame that `frame` (3, 3) turns the ground's into."""
+    def _look_from(self, frame: Frame) -> None:
+        """Let the window work in that frame."""
         self._frame = frame
-        self._upright = np.array_equal(frame, np.eye(3))
-        self._model = self._model._replace(lenses=self._lenses._replace(rotation=self._lenses.rotation @ frame.T))
+        turned = self._lenses._replace(rotation=self._lenses.rotation @ frame.turn.T)
+        self._model = self._model._replace(lenses=turned)
 
     def _keep_regular(self, list_: float) -> None:
         """Choose another frame for the window before its root comes near the singularity."""
         if abs(list_) < TURN or self._state is None:
             return
-        controls = np.asarray(self._state.controls)
-        ground = self._frame.T @ rotation_of(controls[-2, 3:6])
-        frame = np.eye(3) if abs(angles_of(ground)[1]) < UPRIGHT else ground.T
-        self._state = self._window.turned(self._state, frame @ self._frame.T, self._weights @ controls)
+        controls, before = np.asarray(self._state.controls), self._frame.turn
+        rotation = before.T @ rotation_of(controls[-2, 3:6])
+        frame = Frame.regular_at(rotation, UPRIGHT)
+        near = self._held.q[3:6] if frame.is_ground else np.zeros(3)
+        self._state = self._window.turned(self._state, frame.turn @ before.T, near, self._weights @ controls)
         self._look_from(frame)
 
     def _nowhere(self) -> Estimate:
@@ -394,16 +325,20 @@ class Tracker:
             views=0,
             state="lost",
             position=position @ self._to_world.T,
-            quaternion=Rotation.from_matrix(self._to_world @ rotation).as_quat(scalar_first=True),
+            quaternion=_quaternions(self._to_world @ rotation),
             keypoints=keypoints @ self._to_world.T,
         )
-
-
-def _usable(view: View) -> bool:
-    return int(np.count_nonzero(view.xyc[:, 2] >= USABLE_CONFIDENCE)) >= USABLE_POINTS
 
 
 def _mean_weight(weight: np.ndarray, seen: np.ndarray) -> float:
     """Mean robust weight of the confident points; 1 where there are none to disagree."""
     confident = seen[..., 2] >= USABLE_CONFIDENCE
     return float(weight[confident].mean()) if confident.any() else 1.0
+
+
+def _quaternions(rotations: np.ndarray) -> np.ndarray:
+    """Quaternions (B, 4), w first, of rotation matrices (B, 3, 3)."""
+    out = np.empty((len(rotations), 4))
+    for quaternion, rotation in zip(out, rotations, strict=True):
+        mujoco.mju_mat2Quat(quaternion, rotation.reshape(9))
+    return out

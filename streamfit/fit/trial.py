@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamfit.cameras import Lenses, Rig
-from streamfit.fit.tracker import View
+from streamfit.fit.estimate import View
 from streamfit.trajectory import SUPPORT, UniformSpline
 
 GAP = 0.5

@@ -22,7 +22,7 @@ from streamfit.cameras import Lenses
 from streamfit.fit import banded
 from streamfit.fit.prior import MotionPrior
 from streamfit.fit.residuals import Noise, reduce_views
-from streamfit.fit.root import angles_of, rotation_of, turn_root
+from streamfit.fit.root import turn_root
 from streamfit.fit.settings import FitSettings
 from streamfit.skeleton import Kinematics
 from streamfit.skeleton.skeleton import ROOT_COORDINATES
@@ -86,12 +86,12 @@ class Outcome(NamedTuple):
 
 
 class _Terms(NamedTuple):
-    """The linearised slots; `points` at each view's own time."""
+    """The linearised slots; `points` at the slots' times."""
 
     information: Float[Array, "N D D"]
     force: Float[Array, "N D"]
-    jacobian: Float[Array, "N K 3 D"]
-    points: Float[Array, "N C K 3"]
+    screws: Float[Array, "N D 6"]
+    points: Float[Array, "N K 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +116,12 @@ class Window:
         n = self.settings.slots
         return State(controls, prior, pull, np.zeros((n, size, size)), np.zeros((n, size)))
 
-    def turned(self, state: State, turn: np.ndarray, poses: np.ndarray) -> State:
-        """The window seen in a frame turned by `turn` (3, 3); `poses` (N, D) are those of the slots.
+    def turned(self, state: State, turn: np.ndarray, near: np.ndarray, poses: np.ndarray) -> State:
+        """The window seen in a frame turned by `turn` (3, 3), the root's angles near `near`; `poses` (N, D) are
+        those of the slots.
 
         Control points and slots are carried over one by one, their information by the derivative of the map.
         """
-        near = angles_of(turn @ rotation_of(np.array(state.controls)[-1, 3:6]))
         controls, maps = _turn_all(np.array(state.controls), turn, near)
         prior, inverse = np.array(state.prior), np.linalg.inv(maps)
         force = np.array(state.pull) - np.array(_multiply(state.prior, state.controls))
@@ -163,9 +163,11 @@ class Window:
         controls = state.controls + change
         readings = Reading(read @ controls, rate @ controls, _spread_of(solved[..., 1:], read.shape[0]))
 
-        moved = jnp.einsum("kid,d->ki", terms.jacobian[newest], slots.weights[newest] @ change)
+        moved = self.kinematics.displaced(terms.screws[newest], terms.points[newest], slots.weights[newest] @ change)
         seen = slots.seen[newest]
-        answered = reduce_views(model.lenses, terms.points[newest] + moved, seen, model.noise)
+        spread = jax.vmap(lambda at: self.kinematics.displaced(terms.screws[newest], moved, at))
+        own = spread(slots.ahead[newest] @ controls)
+        answered = reduce_views(model.lenses, own, seen, model.noise)
         body = self.kinematics.pose(readings.q[0], model.scale)
         return Outcome(
             State(controls, state.prior, state.pull, terms.information, slot_pull),
@@ -196,13 +198,11 @@ class Window:
         def one(weights: Array, ahead: Array, seen: Array, share: Array) -> _Terms:
             pose = self.kinematics.pose(weights @ controls, model.scale)
             points = self.kinematics.keypoints(pose, model.places)
-            jacobian = self.kinematics.jacobian(pose, points)
-            own = points + jnp.einsum("kid,cd->cki", jacobian, ahead @ controls)
+            screws = self.kinematics.screws(pose)
+            own = jax.vmap(lambda change: self.kinematics.displaced(screws, points, change))(ahead @ controls)
             reduced = reduce_views(model.lenses, own, seen, model.noise, share)
-            pressed = jnp.einsum("kij,kjd->kid", reduced.information, jacobian)
-            information = jnp.einsum("kid,kie->de", jacobian, pressed)
-            force = jnp.einsum("kid,ki->d", jacobian, reduced.force)
-            return _Terms(information, force, jacobian, own)
+            information, force = self.kinematics.condense(screws, points, reduced.information, reduced.force)
+            return _Terms(information, force, screws, points)
 
         return jax.vmap(one)(slots.weights, slots.ahead, slots.seen, slots.share)
 

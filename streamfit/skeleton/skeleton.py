@@ -136,6 +136,9 @@ def _read(name: str, model: mujoco.MjModel, source: str) -> Skeleton:
         for e in range(model.neq)
         if model.eq_type[e] == int(mujoco.mjtEq.mjEQ_JOINT) and model.eq_obj2id[e] >= 0
     )
+    for c in couplings:
+        if model.jnt_bodyid[c.joint] != model.jnt_bodyid[c.master]:
+            raise InputError(f"{source}: joint {joints[c.joint]!r} follows {joints[c.master]!r} of another body")
     dependent = {c.joint for c in couplings}
     free = [j for j in range(model.njnt) if j not in dependent]
     limited = model.jnt_limited[free].astype(bool)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamfit.cameras import Rig
-from streamfit.fit.tracker import Estimate, View
+from streamfit.fit.estimate import Estimate, View
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 

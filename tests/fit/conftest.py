@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamfit.cameras import Rig, project
-from streamfit.fit.tracker import View
+from streamfit.fit.estimate import View
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
 

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamfit.fit.tracker import Tracker, View
+from streamfit.fit.estimate import View
+from streamfit.fit.tracker import Tracker
 from streamfit.subject import Subject
 
 RATE = 50.0

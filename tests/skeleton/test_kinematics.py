@@ -90,3 +90,19 @@ def test_works_in_single_precision(skeleton, scattered):
     single = call(q.astype(np.float32), scale.astype(np.float32))
     assert single[0].position.dtype == jnp.float32
     np.testing.assert_allclose(single[0].position, call(q, scale)[0].position, atol=1e-5)
+
+
+def test_screws_do_what_the_jacobian_does(skeleton, scattered):
+    kinematics, _, call, _ = scattered
+    rng = np.random.default_rng(5)
+    for q, scale in poses(skeleton, 3):
+        pose, points, jacobian, _ = call(q, scale)
+        screws = kinematics.screws(pose)
+        change = 1e-2 * rng.normal(size=len(q))
+        moved = points + jnp.einsum("kid,d->ki", jacobian, change)
+        np.testing.assert_allclose(kinematics.displaced(screws, points, change), moved, atol=1e-12)
+        half = rng.normal(size=(60, 3, 3))
+        information, force = half @ half.swapaxes(1, 2), rng.normal(size=(60, 3))
+        hessian, pull = kinematics.condense(screws, points, information, force)
+        np.testing.assert_allclose(hessian, jnp.einsum("kid,kij,kje->de", jacobian, information, jacobian), atol=1e-9)
+        np.testing.assert_allclose(pull, jnp.einsum("kid,ki->d", jacobian, force), atol=1e-10)

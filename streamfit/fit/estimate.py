@@ -1,0 +1,68 @@
+"""What goes into a tracker and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+USABLE_POINTS = 4
+"""Points of some confidence that make a view usable."""
+USABLE_CONFIDENCE = 0.2
+
+
+@dataclass(frozen=True)
+class View:
+    """One camera's keypoints (K, 3: px, px, confidence; 0 where missing) at its own capture time."""
+
+    camera: int
+    t: float
+    xyc: np.ndarray
+
+    @property
+    def usable(self) -> bool:
+        """Whether it shows enough of a person to count as a view of them."""
+        return int(np.count_nonzero(self.xyc[:, 2] >= USABLE_CONFIDENCE)) >= USABLE_POINTS
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The skeleton at one instant. Vectors are in the order of the skeleton's coordinates (rad, m, 1/s)."""
+
+    t: float
+    q: np.ndarray
+    qd: np.ndarray
+    sd: np.ndarray
+    rms_px: float
+    rms_px_camera: np.ndarray
+    views: int
+    state: str
+    """`tracking`, `coasting` or `lost`."""
+    position: np.ndarray
+    """(B, 3) m, world frame of the cameras."""
+    quaternion: np.ndarray
+    """(B, 4) w first, body to world."""
+    keypoints: np.ndarray
+    """(K, 3) m, world frame."""
+
+
+@dataclass
+class Feed:
+    """What is known of one camera's stream: its last usable view and the usual time between two (s)."""
+
+    last: float = -np.inf
+    period: float = 1.0 / 30.0
+    seen: int = 0
+
+    def note(self, t: float) -> float:
+        """Note a view; the time since the one before (s), at most 0.1."""
+        gap = t - self.last
+        if 0.0 < gap < 0.5:
+            self.seen += 1
+            self.period += (gap - self.period) / min(self.seen, 10)
+        self.last = max(self.last, t)
+        return min(gap, 0.1) if 0.0 < gap < np.inf else self.period
+
+    def current(self, t: float) -> bool:
+        """Whether its last view still stands for the instant t: less than a period ago."""
+        return t - self.last < 0.9 * self.period
