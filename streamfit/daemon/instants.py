@@ -6,7 +6,7 @@ starts as triggered and turns to free when a camera lies off another's grid for 
 
 An instant is answered once it is complete or `wait` after its first view, in order of time. Complete is
 - triggered: every active camera whose frame period says so has sent its view; or as many messages have come
-  as each of the last 15 instants came in, with nothing late since (so a detector that sends one message per
+  as each of the last few instants came in, with nothing late since (so a detector that sends one message per
   instant is not waited for when it misses a view);
 - free: no active camera has a view on its way, judged by its frame period and its slowest recent arrival.
 
@@ -28,6 +28,7 @@ TOGETHER = 1e-3  # s
 ROUNDING = 1e-9
 OFF_GRID_VIEWS = 2
 STEADY_INSTANTS = 15
+STEADY_WHOLE_INSTANTS = 3  # where one message brings all the views
 REMEMBERED_VIEWS = 64  # per camera and person, to know one that comes twice
 MAX_OPEN = 64
 MAX_KEPT = 1024
@@ -168,7 +169,8 @@ class Assembler:
             return True
         if self.free:
             return False
-        if self._steady >= STEADY_INSTANTS and instant.messages >= self._usual_messages:
+        enough = STEADY_WHOLE_INSTANTS if self._usual_messages == 1 and len(instant.views) > 1 else STEADY_INSTANTS
+        if self._steady >= enough and instant.messages >= self._usual_messages:
             return True
         sent = {view.camera for view in instant.views}
         return not any(
