@@ -1,6 +1,7 @@
 """The examples of configs/, each started as people start it, on ports of the system's choice."""
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,9 @@ def test_the_remote_example_lets_in_who_has_a_key_and_nobody_else(tmp_path: Path
         secure_client(socket, tmp_path / "keys" / "detector.key_secret", tmp_path / "keys" / "server.key")
 
     seen = standing_views(Rig.load(CONFIGS / "cameras.toml"), KeypointSet.load("halpe26"))
-    with (
-        daemon(tmp_path, local("remote.toml", tmp_path), FAKE) as process,
-        Client(process.endpoints) as stranger,
-    ):
+    with daemon(tmp_path, local("remote.toml", tmp_path), FAKE) as process, ExitStack() as stack:
+        stranger = Client(process.endpoints)
+        stack.callback(stranger.__exit__)  # it is not entered: nobody ever answers it
         stranger.keypoints("stranger", 0.0, seen)
         with Client(process.endpoints, secure=with_key) as client:
             client.keypoints("s", 0.0, seen)
