@@ -1,0 +1,60 @@
+"""The engine on recordings of real people: followed throughout, and right where there is truth."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamfit.commands.calibrate import calibrate_sessions
+from streamfit.commands.live_fit import fit_recording
+from streamfit.commands.recording import open_recording
+from streamfit.demo.score import angle_errors
+from streamfit.subject import Subject
+
+
+def quiet(what: str, share: float | None) -> None:
+    """No progress bar."""
+
+
+@pytest.fixture(scope="module")
+def adult(recordings: Path, tmp_path_factory) -> Path:
+    """An adult, calibrated on four trials."""
+    output = tmp_path_factory.mktemp("adult") / "subject.toml"
+    names = ("static1", "squats1", "walking1", "walkingti1")
+    calibrate_sessions([recordings / f"adult_a_{name}.mcap" for name in names], output)
+    return output
+
+
+@pytest.mark.parametrize("name", ["real_a_balance", "real_b_dance", "real_c_webcams"])
+def test_real_detections_are_tracked_throughout(recordings, skeleton, name):
+    recording = open_recording(recordings / f"{name}.mcap", skeleton)
+    fitted = fit_recording(recording, skeleton, Subject.generic(skeleton, recording.keypoints), 0.1, quiet)
+    assert (fitted.kinematics.state == "tracking").mean() >= 0.97
+    assert not (fitted.kinematics.state == "lost").any()
+    assert len(fitted.smoothed.t) == len(fitted.kinematics.t)
+
+
+def test_angles_are_those_of_the_optical_fit(recordings, skeleton, adult):
+    """Another trial than those of the calibration; the mean difference of each angle is taken off."""
+    recording = open_recording(recordings / "adult_a_walking2.mcap", skeleton)
+    subject = Subject.load(adult, skeleton, recording.keypoints)
+    fitted = fit_recording(recording, skeleton, subject, 0.1, quiet)
+    truth, names = recordings / "adult_a_walking2.truth.npz", list(skeleton.coordinates)
+    live = angle_errors(fitted.kinematics.t, np.degrees(fitted.kinematics.q), names, truth)
+    smoothed = angle_errors(fitted.smoothed.t, np.degrees(fitted.smoothed.q), names, truth)
+    assert live.legs_centred < 1.9
+    assert live.all_centred < 2.7
+    assert smoothed.legs_centred < live.legs_centred
+
+
+def test_cameras_that_run_free_are_as_good_as_triggered_ones(recordings, skeleton, tmp_path):
+    output = tmp_path / "subject.toml"
+    calibrate_sessions([recordings / "adult_d_walk.mcap"], output)
+    legs = []
+    for name in ("adult_d_walk", "adult_d_walk_freerun"):
+        recording = open_recording(recordings / f"{name}.mcap", skeleton)
+        subject = Subject.load(output, skeleton, recording.keypoints)
+        motion = fit_recording(recording, skeleton, subject, 0.1, quiet).kinematics
+        truth = recordings / f"{name}.truth.npz"
+        legs.append(angle_errors(motion.t, np.degrees(motion.q), list(skeleton.coordinates), truth).legs_centred)
+    assert legs[1] < legs[0] + 0.3
