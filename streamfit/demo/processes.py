@@ -1,7 +1,6 @@
 """The demo's processes: started on free ports of this machine, and ended whatever happens."""
 
 import contextlib
-import ctypes
 import signal
 import socket
 import subprocess
@@ -21,8 +20,6 @@ from streamfit.session.mcap_file import SessionFile
 
 _GRACE = 6.0
 """s that a process has to end by itself after SIGTERM."""
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True)
@@ -76,12 +73,11 @@ def process(arguments: Sequence[str], log: Path | None = None) -> Iterator[subpr
     with ExitStack() as stack:
         output = stack.enter_context(log.open("wb")) if log else None
         child = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
+            [sys.executable, "-m", "streamfit.demo.child", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,  # Ctrl-C is for the parent, which ends them all in order
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
         try:
             yield child
@@ -127,7 +123,3 @@ def ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _end_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,5 +1,6 @@
 """How every command speaks to the person who typed it."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,9 @@ def run(command: click.Command) -> NoReturn:
         click.echo(f"{command.name}: {error}", err=True)
         sys.exit(BAD_INPUT)
     except click.Abort:
-        sys.exit(INTERRUPTED)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)  # a compilation that was interrupted does not survive the usual way out
     sys.exit(status if isinstance(status, int) else 0)
 
 
