@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from streamfit.fit.window import Slots
-from streamfit.trajectory import UniformSpline
+from streamfit.trajectory import Trajectory
 
 EMPTY = -np.inf
 """The time of a slot that holds nothing."""
@@ -28,7 +28,7 @@ class SlotTable:
         for slot in range(len(self.t)):
             self._free(slot)
 
-    def give_up(self, before: float, spline: UniformSpline) -> np.ndarray:
+    def give_up(self, before: float, spline: Trajectory) -> np.ndarray:
         """Free the slots older than `before`; their weights (N, M) in `spline` (rows of the others are zero)."""
         weights = np.zeros((len(self.t), spline.controls))
         for slot in np.flatnonzero((self.t < before) & (self.t > EMPTY)):
@@ -38,7 +38,7 @@ class SlotTable:
         return weights
 
     def place(
-        self, camera: int, t: float, xyc: np.ndarray, gap: float, spline: UniformSpline, given_up: np.ndarray
+        self, camera: int, t: float, xyc: np.ndarray, gap: float, spline: Trajectory, given_up: np.ndarray
     ) -> int | None:
         """Put a view where it belongs and say in which slot; `None` where there is no room for it.
 
@@ -55,7 +55,7 @@ class SlotTable:
         self._share[slot, camera] = gap / (gap + self._memory)
         return slot
 
-    def lay_out(self, spline: UniformSpline, given_up: np.ndarray) -> Slots:
+    def lay_out(self, spline: Trajectory, given_up: np.ndarray) -> Slots:
         """The slots as the compiled step takes them, in the window `spline`; they count as solved from now on."""
         held = self.t > EMPTY
         weights = np.zeros((len(self.t), spline.controls))
@@ -72,7 +72,7 @@ class SlotTable:
         """The slot nearest to a time."""
         return int(np.abs(self.t - t).argmin())
 
-    def _open(self, t: float, spline: UniformSpline, given_up: np.ndarray) -> int | None:
+    def _open(self, t: float, spline: Trajectory, given_up: np.ndarray) -> int | None:
         empty = np.flatnonzero(self.t == EMPTY)
         if empty.size:
             slot = int(empty[0])
