@@ -70,14 +70,14 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Bilevel:
-    """The step for one skeleton and keypoint set. `shared=False` fits the trajectories alone."""
+    """The step for one skeleton and keypoint set."""
 
     kinematics: Kinematics
     prior: MotionPrior
     positions: np.ndarray
     spacing: float
 
-    @partial(jax.jit, static_argnums=(0, 6))
+    @partial(jax.jit, static_argnums=0)
     def step(
         self,
         data: Data,
@@ -85,11 +85,10 @@ class Bilevel:
         controls: Float[Array, "M D"],
         shared: Shared,
         prior: SharedPrior,
-        fit_shared: bool = True,
     ) -> Step:
         """Linearise every slot, eliminate the trajectories, solve for theta and follow."""
         m, s = data.weights.shape[:2]
-        terms, sums = self._linearise(data, noise, controls, shared, fit_shared)
+        terms, sums = self._linearise(data, noise, controls, shared)
         terms = jax.tree.map(lambda x: x.reshape(m, s, *x.shape[1:]), terms)
         bands = data.prior + _bands(data.weights, terms.information)
         right = _rows(data.weights, terms.force) - banded.multiply(data.prior, controls)
@@ -98,11 +97,6 @@ class Bilevel:
         factor = banded.factorise(bands.at[:, 0, diagonal, diagonal].add(stiff))
         own = banded.forward(factor, (right + push)[..., None])
         cost = sums.cost + 0.5 * jnp.sum(controls * banded.multiply(data.prior, controls))
-        if not fit_shared:
-            change = banded.backward(factor, own)[..., 0]
-            none = jnp.zeros((0, 0))
-            return Step(controls + change, shared, cost, terms.error, terms.weight, none)
-
         theta = jnp.concatenate([shared.scale, shared.offsets.reshape(-1)])
         border = banded.forward(factor, _rows(data.weights, terms.border))
         corner = _corner(sums) + prior.information
@@ -124,9 +118,7 @@ class Bilevel:
             information,
         )
 
-    def _linearise(
-        self, data: Data, noise: Noise, controls: Array, shared: Shared, fit_shared: bool
-    ) -> tuple[_Terms, _Sums]:
+    def _linearise(self, data: Data, noise: Noise, controls: Array, shared: Shared) -> tuple[_Terms, _Sums]:
         """Terms of each slot (M S) and the sums over all of them, chunk by chunk."""
         m, s = data.weights.shape[:2]
         groups, size, count = shared.scale.shape[0], controls.shape[1], self.positions.shape[0]
@@ -149,11 +141,6 @@ class Bilevel:
             cost = 0.5 * (noise.freedom + 2.0) * jnp.sum(share[:, None] * loss)
             information = jnp.einsum("kid,kie->de", jacobian, pressed)
             force = jnp.einsum("kid,ki->d", jacobian, reduced.force)
-            if not fit_shared:
-                none = jnp.zeros(0)
-                return _Terms(information, force, none, reduced.error, weight), _Sums(
-                    none, none, none, none, none, cost
-                )
             turned = pose.rotation[self.kinematics.body]
             grown = jnp.einsum("kij,kj->ki", turned, self.positions)
             stretch = self.kinematics.scale_jacobian(pose, q) + grown[..., None] * np.eye(groups)[group][:, None, :]

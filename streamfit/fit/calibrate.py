@@ -31,6 +31,9 @@ CONVERGED = 1e-3
 COMMON, PAIR, SIDE = 0.3, 0.05, 0.015
 """Standard deviations of scale factors: of all together, of one segment, of one side against the other."""
 
+TRACE = 1e-4
+"""Information (1/rad^2, 1/m^2) that keeps control points proper which no view and no neighbour ties."""
+
 Progress = Callable[[str, float], None]
 """Told what is being done and which share of it is."""
 
@@ -81,7 +84,8 @@ def calibrate(
     controls = _first_controls(model, layout, points, generic, skeleton, keypoints, progress)
     prior = shared_prior(skeleton, keypoints, overall, 0.03 if stature else COMMON)
     shared = Shared(generic.factors(skeleton), np.zeros_like(keypoints.positions))
-    bands = _prior_bands(model.prior, layout)
+    bands = model.prior.bands(layout.joined)
+    bands[:, 0] += TRACE * np.eye(bands.shape[-1])
     data = Data(layout.lenses, layout.trial, layout.seen, layout.weights, layout.ahead, layout.share, bands)
     widths = [*WIDENING, *[1.0] * (STEPS - len(WIDENING))]
     converged, step = False, None
@@ -210,16 +214,3 @@ def _first_controls(
         for d in range(controls.shape[1]):
             controls[first : first + spline.controls, d] = np.interp(centres, times, stacked[:, d])
     return controls
-
-
-def _prior_bands(prior: MotionPrior, layout: Layout) -> np.ndarray:
-    """Prior information of the chain of splines: each one's movement, and a trace that keeps it proper."""
-    size = prior.pattern.shape[-1]
-    out = np.zeros((layout.controls, 4, size, size))
-    diagonal = np.arange(size)
-    out[:, 0, diagonal, diagonal] += 1e-4
-    for newest in np.flatnonzero(layout.joined):
-        for a in range(4):
-            for b in range(a, 4):
-                out[newest - 3 + a, b - a, diagonal, diagonal] += prior.pattern[a, b]
-    return out

@@ -43,12 +43,12 @@ class MotionPrior:
         pattern = sum(np.multiply.outer(np.outer(d, d), h / sd**2) for d, sd in terms)
         return MotionPrior(np.asarray(pattern), skeleton.lower, skeleton.upper, settings.limit)
 
-    def bands(self, controls: int) -> np.ndarray:
-        """Information (M, 4, D, D) of a whole spline; the first three control points are tied less."""
+    def bands(self, joined: np.ndarray) -> np.ndarray:
+        """Information (M, 4, D, D) of M control points; `joined` (M,) where one continues the three before it."""
         size = self.pattern.shape[-1]
-        out = np.zeros((controls, WIDTH, size, size))
+        out = np.zeros((len(joined), WIDTH, size, size))
         diagonal = np.arange(size)
-        for newest in range(WIDTH - 1, controls):
+        for newest in np.flatnonzero(joined):
             for a in range(WIDTH):
                 for b in range(a, WIDTH):
                     out[newest - 3 + a, b - a, diagonal, diagonal] += self.pattern[a, b]

@@ -106,7 +106,7 @@ class Window:
     def empty(self, q: np.ndarray) -> State:
         """A window at rest in pose q (D,), known only roughly."""
         size = len(q)
-        prior = self.prior.bands(self.controls)
+        prior = self.prior.bands(np.arange(self.controls) >= banded.WIDTH - 1)
         rough = np.full(size, 0.2**-2)
         controls = np.tile(q, (self.controls, 1))
         pull = np.zeros_like(controls)
