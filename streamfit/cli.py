@@ -18,6 +18,19 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
+def _sizes(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """`128,256` as numbers."""
+    if value is None:
+        return None
+    try:
+        sizes = tuple(int(size) for size in value.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise click.BadParameter(f"{value!r} is no list of layer sizes such as 128,256")
+    return sizes
+
+
 cameras_option = click.option(
     "--cameras", metavar="A,B,..", callback=_names, help="Use only these cameras.  [default: all]"
 )
@@ -62,12 +75,28 @@ def serve(config: Path) -> int:
 
 @_command(
     "streamfit calibrate static.mcap walk1.mcap squats.mcap -o subject.toml\n"
-    "streamfit calibrate walk1.mcap --static static.mcap --stature 1.75 -o subject.toml"
+    "streamfit calibrate walk1.mcap --static static.mcap --stature 1.75 -o subject.toml\n"
+    "streamfit calibrate static.mcap walk1.mcap --bundle-adjust -o subject.toml"
 )
 @click.argument("sessions", metavar="SESSION.mcap...", nargs=-1, required=True, type=FILE)
 @click.option("-o", "output", metavar="subject.toml", required=True, type=FILE, help="The file to write.")
-@click.option("--static", metavar="SESSION.mcap", type=FILE, help="Also this one, of quiet upright standing.")
+@click.option(
+    "--static", metavar="SESSION.mcap", type=FILE, help="Of quiet upright standing.  [default: recognised by itself]"
+)
 @click.option("--stature", metavar="M", type=click.FloatRange(0.4, 2.6), help="The person's height, m.")
+@click.option("--bundle-adjust", is_flag=True, help="Refine the cameras too; also writes cameras.refined.toml.")
+@click.option(
+    "--method",
+    type=click.Choice(["bilevel", "mlp", "spline", "two-stage"]),
+    default="bilevel",
+    show_default=True,
+    help="mlp and spline: gradient descent as in the seed paper; two-stage: triangulation first.",
+)
+@click.option("--minutes", metavar="N", type=click.FloatRange(min=0.0), help="Stop then with the best so far.")
+@click.option("--steps", metavar="N", type=click.IntRange(min=1), help="Of gradient descent.  [default: 25000]")
+@click.option(
+    "--hidden", metavar="N,N,..", callback=_sizes, help="Of mlp: hidden layers.  [default: 128,256,512,1024,2048]"
+)
 @cameras_option
 @person_option
 @skeleton_option
@@ -76,22 +105,33 @@ def calibrate(
     output: Path,
     static: Path | None,
     stature: float | None,
+    bundle_adjust: bool,
+    method: str,
+    minutes: float | None,
+    steps: int | None,
+    hidden: tuple[int, ...] | None,
     cameras: list[str] | None,
     person: str | None,
     skeleton: str,
 ) -> None:
-    """Fit the size of one person to recordings of them.
+    """Fit the body of one person to recordings of them.
 
     Scale and keypoint offsets are fitted together with the movements of all the sessions, and frozen in
-    subject.toml, which `serve` and `fit` use.
+    subject.toml, which `serve` and `fit` use. Ends with a verdict: good, usable or poor, and why. Ctrl-C keeps
+    the best so far.
     """
     _prepare_jax()
-    from streamfit.commands.calibrate import calibrate_sessions, summary
+    from dataclasses import replace
 
-    paths = [*sessions, *([static] if static else [])]
+    from streamfit.commands.calibrate import METHODS, CalibrateOptions, calibrate_sessions, summary
+
+    options = CalibrateOptions(METHODS[METHODS.index(method)], stature, bundle_adjust, minutes)
+    descent = options.first_order
+    descent = replace(descent, steps=steps or descent.steps, hidden=hidden or descent.hidden)
+    options = replace(options, first_order=descent)
     with progress() as show:
-        result = calibrate_sessions(paths, output, stature, cameras, person, skeleton, show)
-    click.echo(summary(result, output))
+        result = calibrate_sessions(sessions, output, options, static, cameras, person, skeleton, show)
+    click.echo(summary(result))
 
 
 @_command(
@@ -107,6 +147,7 @@ def calibrate(
 )
 @click.option("-o", "output", metavar="DIR", required=True, type=FILE, help="The folder to write to.")
 @click.option("--lag", type=click.FloatRange(0.02, 1.0), default=0.1, show_default=True, help="Of smoothed.mot, s.")
+@click.option("--offline", is_flag=True, help="Fit the whole trial at once instead: one kinematics.mot.")
 @click.option("--stature", metavar="M", type=click.FloatRange(0.4, 2.6), help="Of the generic skeleton, m.")
 @cameras_option
 @person_option
@@ -116,6 +157,7 @@ def fit(
     subject: Path | None,
     output: Path,
     lag: float,
+    offline: bool,
     stature: float | None,
     cameras: list[str] | None,
     person: str | None,
@@ -130,7 +172,51 @@ def fit(
     from streamfit.commands.fit import fit_session, summary
 
     with progress() as show:
-        report = fit_session(session, output, subject, stature, lag, cameras, person, skeleton, show)
+        report = fit_session(
+            session, output, subject, stature, None if offline else lag, cameras, person, skeleton, show
+        )
+    click.echo(summary(report, output))
+
+
+@_command(
+    "streamfit evaluate walk.mcap --subject subject.toml -o walk/\n"
+    "streamfit evaluate walk.mcap -o walk/ --video cam_01=one.mp4 --video cam_03=three.mp4"
+)
+@click.argument("session", metavar="SESSION.mcap", type=FILE)
+@click.option(
+    "--subject",
+    metavar="subject.toml",
+    type=FILE,
+    help="The calibrated person.  [default: that of the session, else the generic skeleton]",
+)
+@click.option("-o", "output", metavar="DIR", required=True, type=FILE, help="The folder to write to.")
+@click.option(
+    "--video", "videos", metavar="CAMERA=FILE", multiple=True, help="Draw on the frames of this video; repeatable."
+)
+@click.option("--methods", metavar="A,B,..", callback=_names, help="Compare only these.  [default: all there are]")
+@cameras_option
+@person_option
+@skeleton_option
+def evaluate(
+    session: Path,
+    subject: Path | None,
+    output: Path,
+    videos: tuple[str, ...],
+    methods: list[str] | None,
+    cameras: list[str] | None,
+    person: str | None,
+    skeleton: str,
+) -> None:
+    """Say how well a recording is fitted, in figures and pictures.
+
+    Writes report.html, which holds everything, its pictures as PNG, and its figures as evaluation.json. The
+    first frame of a video is taken to be at the start of the recording.
+    """
+    _prepare_jax()
+    from streamfit.commands.evaluate import evaluate_session, summary
+
+    with progress() as show:
+        report = evaluate_session(session, output, subject, cameras, person, skeleton, videos, methods, show)
     click.echo(summary(report, output))
 
 

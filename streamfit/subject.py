@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import tomli_w
 
@@ -18,17 +19,44 @@ SKELETON_STATURE = 1.70
 """Stature (m) of the unscaled built-in skeleton."""
 DEFAULT_NOISE = 6.0
 """Keypoint noise (px at 2048 wide) where no calibration has measured it."""
-SKIN = 0.006
+PERSISTENT = 0.5
+"""Share of a keypoint's error that is still there 80 ms later, where no calibration has measured it."""
+SKIN = 0.004
 """m that a keypoint wanders on its body: skin motion, joint centres that are no fixed points."""
+
+
+@dataclass(frozen=True, eq=False)
+class RefinedRig:
+    """A rig as bundle adjustment has it, beside the calibration that it refines."""
+
+    sessions: tuple[str, ...]
+    """The recordings it was refined with."""
+    calibrated: Rig
+    rig: Rig
+    clock: np.ndarray
+    """(C,) s, added to the times of each camera's views."""
+
+    @property
+    def turned(self) -> np.ndarray:
+        """(C,) rad by which each camera was turned."""
+        pairs = zip(self.rig.cameras, self.calibrated.cameras, strict=True)
+        relative = [cv2.Rodrigues(a.rotation)[0] @ cv2.Rodrigues(b.rotation)[0].T for a, b in pairs]
+        return np.array([np.linalg.norm(cv2.Rodrigues(r)[0]) for r in relative])
+
+    @property
+    def shifted(self) -> np.ndarray:
+        """(C,) m by which each camera's centre was moved."""
+        pairs = zip(self.rig.cameras, self.calibrated.cameras, strict=True)
+        return np.array([np.linalg.norm(a.centre - b.centre) for a, b in pairs])
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
     """Scale per group; per keypoint an offset (m, in its scaled body's frame), a noise (px at 2048 wide) and how
-    far it may be from its place (m).
+    far it may be from its place (m), and which share of its error is still there 80 ms later (0..1).
 
-    A keypoint sits at scale x position + offset in its body. `cameras` is the refined rig where calibration
-    refined it; `fit` says how, from what and how well the subject was fitted.
+    A keypoint sits at scale x position + offset in its body. `refined` holds the rigs that calibration refined;
+    `fit` says how, from what and how well the subject was fitted.
     """
 
     skeleton: str
@@ -38,7 +66,8 @@ class Subject:
     offsets: np.ndarray
     noise: np.ndarray
     wander: np.ndarray
-    cameras: Rig | None = None
+    persistent: np.ndarray
+    refined: tuple[RefinedRig, ...] = ()
     fit: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
@@ -54,6 +83,7 @@ class Subject:
             offsets=np.zeros((count, 3)),
             noise=np.full(count, DEFAULT_NOISE),
             wander=np.hypot(keypoints.sd, SKIN),
+            persistent=np.full(count, PERSISTENT),
             fit={"method": "generic"},
         )
 
@@ -86,7 +116,7 @@ class Subject:
             )
         places = [numbers(row, "offset", (3,), f"{source}: keypoint {row['name']!r}") for row in rows]
         spread = {key: _positive(rows, key, source) for key in ("noise", "wander")}
-        cameras = tables.get("cameras")
+        persistent = [numbers(row, "persistent", (), f"{source}: keypoint {row['name']!r}") for row in rows]
         return Subject(
             skeleton=skeleton.name,
             keypoint_set=keypoints.name,
@@ -94,9 +124,10 @@ class Subject:
             scale=factors,
             offsets=np.array(places),
             **spread,
-            cameras=Rig.from_toml(tomli_w.dumps(cameras), f"{source}: [cameras]")
-            if isinstance(cameras, dict)
-            else None,
+            persistent=np.clip(persistent, 0.0, 1.0),
+            refined=tuple(
+                _refined(row, f"{source}: [[rig]] {i}") for i, row in enumerate(_tables(tables, "rig", source))
+            ),
             fit=tables.get("fit", {}),
         )
 
@@ -107,19 +138,45 @@ class Subject:
             "scale": self.scale,
             "fit": self.fit,
             "keypoint": [
-                {"name": name, "offset": offset.tolist(), "noise": float(noise), "wander": float(wander)}
-                for name, offset, noise, wander in zip(
-                    self.keypoints, self.offsets, self.noise, self.wander, strict=True
+                {
+                    "name": name,
+                    "offset": offset.tolist(),
+                    "noise": float(noise),
+                    "wander": float(wander),
+                    "persistent": float(persistent),
+                }
+                for name, offset, noise, wander, persistent in zip(
+                    self.keypoints, self.offsets, self.noise, self.wander, self.persistent, strict=True
                 )
             ],
+            "rig": [
+                {
+                    "sessions": list(one.sessions),
+                    "clock": dict(zip(one.rig.names, one.clock.tolist(), strict=True)),
+                    "cameras": parse_toml(one.rig.to_toml(), "cameras"),
+                    "calibrated": parse_toml(one.calibrated.to_toml(), "calibrated"),
+                }
+                for one in self.refined
+            ],
         }
-        if self.cameras is not None:
-            tables["cameras"] = parse_toml(self.cameras.to_toml(), "cameras")
         return tomli_w.dumps(tables)
 
-    def rig_for(self, rig: Rig) -> Rig:
-        """The cameras of `rig` as calibration has refined them, where it has."""
-        return rig if self.cameras is None else self.cameras.select(rig.names)
+    def rig_for(self, rig: Rig) -> tuple[Rig, np.ndarray]:
+        """The cameras of `rig` as calibration has refined them, and their clocks (C,) s, where it has.
+
+        A refinement holds for the calibration that it refines (or for itself): cameras that were calibrated anew
+        are taken as they are.
+        """
+        for one in self.refined:
+            if not set(rig.names) <= set(one.rig.names):
+                continue
+            own = [one.rig.names.index(name) for name in rig.names]
+            calibrated, refined = (
+                Rig(tuple(known.cameras[i] for i in own), known.up) for known in (one.calibrated, one.rig)
+            )
+            if _alike(rig, calibrated) or _alike(rig, refined):
+                return refined, one.clock[own]
+        return rig, np.zeros(len(rig.cameras))
 
     def factors(self, skeleton: Skeleton) -> np.ndarray:
         """Scale factors (G,) in the order of the skeleton's groups."""
@@ -127,7 +184,7 @@ class Subject:
 
     def places(self, skeleton: Skeleton, keypoints: KeypointSet) -> np.ndarray:
         """Where each keypoint sits in its scaled body's frame (K, 3), m."""
-        group = np.array(skeleton.body_group)[keypoints.body_indices(skeleton.bodies)]
+        group = skeleton.size_group[keypoints.body_indices(skeleton.bodies)]
         return self.factors(skeleton)[group][:, None] * keypoints.positions + self.offsets
 
 
@@ -136,3 +193,31 @@ def _positive(rows: list[dict[str, Any]], key: str, source: str) -> np.ndarray:
     if (values <= 0).any():
         raise InputError(f"{source}: keypoint {rows[int(np.argmin(values))]['name']!r}: {key!r} must be above 0")
     return values
+
+
+def _tables(tables: dict[str, Any], key: str, source: str) -> list[dict[str, Any]]:
+    rows = tables.get(key, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{source}: {key!r} must be [[{key}]] tables; calibrate again")
+    return rows
+
+
+def _refined(row: dict[str, Any], where: str) -> RefinedRig:
+    for key in ("cameras", "calibrated", "clock"):
+        if not isinstance(row.get(key), dict):
+            raise InputError(f"{where}: has no table {key!r}; calibrate again")
+    rig, calibrated = (Rig.from_toml(tomli_w.dumps(row[key]), f"{where}: {key}") for key in ("cameras", "calibrated"))
+    if rig.names != calibrated.names:
+        raise InputError(f"{where}: 'cameras' and 'calibrated' differ in their cameras; calibrate again")
+    clock = np.array([numbers(row["clock"], name, (), f"{where}: clock") for name in rig.names])
+    sessions = row.get("sessions", [])
+    return RefinedRig(tuple(str(name) for name in sessions), calibrated, rig, clock)
+
+
+def _alike(one: Rig, other: Rig) -> bool:
+    """Whether two rigs of the same cameras have one calibration."""
+    return one.up == other.up and all(
+        np.allclose(getattr(a, key), getattr(b, key), rtol=0.0, atol=1e-6 * max(1.0, np.abs(getattr(a, key)).max()))
+        for a, b in zip(one.cameras, other.cameras, strict=True)
+        for key in ("matrix", "distortions", "rotation", "translation")
+    )

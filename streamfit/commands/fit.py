@@ -1,12 +1,12 @@
 """`streamfit fit`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from streamfit.commands.fit_report import fit_report, make_folder, write_fit
 from streamfit.commands.live_fit import fit_recording
+from streamfit.commands.offline_fit import fit_whole
 from streamfit.commands.recording import Recording, open_recording
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
@@ -18,18 +18,24 @@ def fit_session(
     output: Path,
     subject: Path | None = None,
     stature: float | None = None,
-    lag: float = 0.1,
+    lag: float | None = 0.1,
     cameras: Sequence[str] | None = None,
     person: str | None = None,
     skeleton: str = "rajagopal",
     show: Show = lambda what, share: None,
 ) -> dict[str, Any]:
-    """Fit a session with the live engine, write its files into `output` and return its report. InputError."""
+    """Fit a session, write its files into `output` and return its report. InputError.
+
+    With the live engine, or, where `lag` is None, the whole trial at once.
+    """
     body = Skeleton.load(skeleton)
     recording = open_recording(session, body, cameras, person)
-    someone = _subject(recording, body, subject, stature)
+    someone = subject_for(recording, body, subject, stature)
     make_folder(output)
-    fitted = fit_recording(recording, body, someone, lag, show)
+    if lag is None:
+        fitted = fit_whole(recording, body, someone, show)
+    else:
+        fitted = fit_recording(recording, body, someone, lag, show)
     report = fit_report(recording, fitted, someone, lag)
     write_fit(output, fitted, recording.rig, body, report)
     return report
@@ -46,28 +52,32 @@ def summary(report: dict[str, Any], output: Path) -> str:
         + ("" if report["complete"] else "; the recording was cut off, it is read up to there"),
         f"{instants['count']} instants: "
         + ", ".join(f"{state} {instants[state]:.1%}" for state in ("tracking", "coasting", "lost")),
-        f"answered in p50 {timing['p50_ms']:.1f} ms, p99 {timing['p99_ms']:.1f} ms "
-        f"({timing['times_real_time']:.1f} times real time)",
+        _speed(timing),
         *(f"{name + ':':14} " + _scores(consistency[name]) for name in ("fit", "triangulation")),
         f"written to {output}",
     ]
     return "\n".join(lines)
 
 
+def _speed(timing: dict[str, float]) -> str:
+    if "p50_ms" not in timing:
+        return f"fitted in {timing['total_s']:.1f} s, compilation included"
+    return (
+        f"answered in p50 {timing['p50_ms']:.1f} ms, p99 {timing['p99_ms']:.1f} ms "
+        f"({timing['times_real_time']:.1f} times real time)"
+    )
+
+
 def _scores(consistency: dict[str, float | None]) -> str:
     return "  ".join(f"{name} {'-' if value is None else f'{value:.2f}'}" for name, value in consistency.items())
 
 
-def _subject(recording: Recording, skeleton: Skeleton, file: Path | None, stature: float | None) -> Subject:
-    """The one given, else the session's own, else the generic one; with the cameras that are used."""
+def subject_for(recording: Recording, skeleton: Skeleton, file: Path | None, stature: float | None) -> Subject:
+    """The one given, else the session's own, else the generic one."""
     attached = recording.file.subject_toml
     if file is not None:
-        subject = Subject.load(file, skeleton, recording.keypoints)
-    elif attached is not None and stature is None:
+        return Subject.load(file, skeleton, recording.keypoints)
+    if attached is not None and stature is None:
         source = f"{recording.file.path}: subject.toml"
-        subject = Subject.from_toml(attached, skeleton, recording.keypoints, source)
-    else:
-        subject = Subject.generic(skeleton, recording.keypoints, stature)
-    if subject.cameras is None:
-        return subject
-    return replace(subject, cameras=subject.cameras.select(recording.rig.names))
+        return Subject.from_toml(attached, skeleton, recording.keypoints, source)
+    return Subject.generic(skeleton, recording.keypoints, stature)

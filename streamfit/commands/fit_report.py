@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ def write_fit(directory: Path, fitted: Fitted, rig: Rig, skeleton: Skeleton, rep
     """Write all files of a fit into a folder. InputError if it cannot."""
     try:
         for name, motion in (("kinematics.mot", fitted.kinematics), ("smoothed.mot", fitted.smoothed)):
+            if motion is None:
+                (directory / name).unlink(missing_ok=True)
+                continue
             write_mot(directory / name, motion.t, motion.q, skeleton.coordinates, skeleton.units)
         names = report["keypoints"]["names"]
         write_trc(directory / "keypoints.trc", fitted.kinematics.t, fitted.keypoints @ rig.to_ground.T, names)
@@ -48,15 +52,15 @@ def write_fit(directory: Path, fitted: Fitted, rig: Rig, skeleton: Skeleton, rep
         raise InputError(f"{error.filename or directory}: cannot be written: {error.strerror}") from None
 
 
-def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: float) -> dict[str, Any]:
+def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: float | None) -> dict[str, Any]:
     """What the fit is worth, as the map of `fit.json`. GC_x is in px at 2048 wide, residuals in native px."""
-    rig = subject.cameras or recording.rig
+    rig, clock = subject.rig_for(recording.rig)
     t, state = fitted.kinematics.t, fitted.kinematics.state
     followed = np.where((state != "lost")[:, None, None], fitted.keypoints, np.nan)
-    rows = sightings(t, [view for views in fitted.views for view in views], len(rig.cameras))
+    views = [replace(view, t=view.t + clock[view.camera]) for views in fitted.views for view in views]
+    rows = sightings(t, views, len(rig.cameras))
     fit = rows.consistency(rig, t, followed)
     triangulation = rows.consistency_of_triangulation(rig, subject.noise)
-    milliseconds = 1000 * fitted.seconds
     return {
         "session": str(recording.file.path),
         "complete": recording.file.complete,
@@ -73,12 +77,7 @@ def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: floa
             "last_s": float(t[-1]),
             **{name: float((state == name).mean()) for name in ("tracking", "coasting", "lost")},
         },
-        "timing": {
-            "p50_ms": float(np.percentile(milliseconds, 50)),
-            "p99_ms": float(np.percentile(milliseconds, 99)),
-            "largest_ms": float(milliseconds.max()),
-            "times_real_time": float((t[-1] - t[0]) / fitted.seconds.sum()),
-        },
+        "timing": _timing(t, fitted.seconds),
         "geometric_consistency": {"fit": _shares(fit), "triangulation": _shares(triangulation)},
         "residuals": {
             "median_px": _finite(fit.median()),
@@ -86,6 +85,18 @@ def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: floa
             "keypoints": _named(recording.keypoints.names, fit.median_by(2)),
         },
         "rejected": recording.unreadable | fitted.rejected,
+    }
+
+
+def _timing(t: np.ndarray, seconds: np.ndarray) -> dict[str, float]:
+    total = {"total_s": float(seconds.sum()), "times_real_time": float((t[-1] - t[0]) / seconds.sum())}
+    if len(seconds) < len(t):
+        return total
+    milliseconds = 1000 * seconds
+    return total | {
+        "p50_ms": float(np.percentile(milliseconds, 50)),
+        "p99_ms": float(np.percentile(milliseconds, 99)),
+        "largest_ms": float(milliseconds.max()),
     }
 
 

@@ -26,14 +26,14 @@ class Motion:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What the live engine made of a recording.
+    """What the live engine, or the fit of the whole, made of a recording.
 
-    `keypoints` (T, K, 3) m, world frame, at the times of `kinematics`; `views` all views that were used;
-    `seconds` (T,) the time each answer took.
+    `keypoints` (T, K, 3) m, world frame, at the times of `kinematics`; `smoothed` is the live engine's alone;
+    `views` all views that were used; `seconds` (T,) the time each answer took, or (1,) all of them together.
     """
 
     kinematics: Motion
-    smoothed: Motion
+    smoothed: Motion | None
     keypoints: np.ndarray
     events: list[dict[str, Any]]
     steps: list[dict[str, Any]]

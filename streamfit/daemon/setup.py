@@ -1,6 +1,6 @@
 """What a session is fitted with, read from files or from the texts of a request."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from streamfit.cameras import Rig
@@ -43,7 +43,7 @@ def load_setup(config: Config, skeleton: Skeleton | None = None) -> Setup:
         return Setup(skeleton, rig, keypoints, Subject.generic(skeleton, keypoints, session.stature))
     path = config.path(session.subject)
     text = read_text(path)
-    return _equipped(skeleton, rig, keypoints, Subject.from_toml(text, skeleton, keypoints, str(path)), text)
+    return Setup(skeleton, rig, keypoints, Subject.from_toml(text, skeleton, keypoints, str(path)), text)
 
 
 def changed_setup(default: Setup, cameras: str | None, keypoints: str | None, subject: str | None) -> Setup:
@@ -55,23 +55,12 @@ def changed_setup(default: Setup, cameras: str | None, keypoints: str | None, su
         points.body_indices(default.skeleton.bodies)
     if subject is not None:
         person = Subject.from_toml(subject, default.skeleton, points, "subject")
-        return _equipped(default.skeleton, rig, points, person, subject)
+        return Setup(default.skeleton, rig, points, person, subject)
     if keypoints is None:
-        # what calibration refined of the default's cameras says nothing of others
-        person = default.subject if cameras is None else replace(default.subject, cameras=None)
-        return Setup(default.skeleton, rig, points, person, default.subject_toml)
+        return Setup(default.skeleton, rig, points, default.subject, default.subject_toml)
     if default.subject_toml is not None:
         raise InputError("subject: the configured one is for other keypoints; send `subject` as well")
     return Setup(default.skeleton, rig, points, Subject.generic(default.skeleton, points))
-
-
-def _equipped(skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, text: str) -> Setup:
-    """InputError where the subject's refined cameras are not those of the calibration."""
-    try:
-        subject.rig_for(rig)
-    except InputError as error:
-        raise InputError(f"subject: its refined cameras are of another rig: {error}; calibrate again") from None
-    return Setup(skeleton, rig, keypoints, subject, text)
 
 
 def _name_or_path(config: Config, name: str) -> str | Path:

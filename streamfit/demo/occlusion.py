@@ -23,7 +23,7 @@ def body_balls(q: np.ndarray, skeleton: Skeleton, subject: Subject) -> tuple[np.
     bodies, places, radii = [], [], []
     for name, first, last, count, radius in _BALLS:
         for body, mirror in ((name, 1),) if name in skeleton.bodies else ((f"{name}_r", 1), (f"{name}_l", -1)):
-            factor = subject.scale[skeleton.groups[skeleton.body_group[skeleton.bodies.index(body)]]]
+            factor = subject.factors(skeleton)[skeleton.size_group[skeleton.bodies.index(body)]]
             bodies += [body] * count
             places.append(np.linspace(first, last, count) * (1, 1, mirror) * factor)
             radii += [radius * factor] * count

@@ -8,10 +8,10 @@ from streamfit.demo.motions import RATE
 from streamfit.demo.posing import PosedPoints
 from streamfit.demo.steps import Event
 from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.subject import DEFAULT_NOISE, SKIN, Subject
+from streamfit.subject import DEFAULT_NOISE, PERSISTENT, SKIN, Subject
 
 # A person of about 1.77 m with longer shanks and trunk than the skeleton has, and legs that differ a little.
-_SCALE = {"pelvis": 1.02, "torso": 1.05, "head": 1.03}
+_SCALE = {"pelvis": 1.02, "torso": 1.05, "head": 1.03, "hip_width": 1.04, "shoulder_width": 1.03}
 _SCALE |= {"thigh_r": 1.04, "shank_r": 1.06, "foot_r": 1.03, "upper_arm_r": 1.02, "forearm_r": 1.05}
 _SCALE |= {"thigh_l": 1.035, "shank_l": 1.06, "foot_l": 1.03, "upper_arm_l": 1.02, "forearm_l": 1.045}
 _SPREAD = 0.5
@@ -44,6 +44,7 @@ def true_subject(skeleton: Skeleton, keypoints: KeypointSet, seed: int = 1) -> S
         offsets=np.sqrt(0.5) * (own + common) * _SPREAD * keypoints.sd[:, None],
         noise=np.full(len(keypoints.names), DEFAULT_NOISE),
         wander=np.full(len(keypoints.names), SKIN),
+        persistent=np.full(len(keypoints.names), PERSISTENT),
         fit={"method": "truth"},
     )
 

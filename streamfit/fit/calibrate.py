@@ -1,53 +1,56 @@
-"""The calibration phase: a person's scale and keypoint offsets from recorded trials (bilevel fit)."""
+"""The calibration phase: a person's scale and keypoint offsets from recorded trials (bilevel fit).
+
+Second order: every step solves for the body, the trajectories of all trials and, with bundle adjustment, the
+cameras together (see `bilevel`), with robust weights from wide to narrow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import TypeVar
 
 import jax
 import numpy as np
+import scipy.linalg
 
-from streamfit.cameras import Lenses
 from streamfit.errors import InputError
-from streamfit.fit.bilevel import Bilevel, Data, Shared, SharedPrior, Step
-from streamfit.fit.initial import InitialPose
+from streamfit.fit.ahead import compile_ahead
+from streamfit.fit.anatomy import COMMON, KNOWN_STATURE, shape_prior, standing_information
+from streamfit.fit.bilevel import Bilevel, SharedPrior, Step
+from streamfit.fit.bundle import calibrated_cameras, camera_prior, refined_rigs
+from streamfit.fit.calibration import Calibration, Fit, Progress, ShapePosterior, Stage, finish
+from streamfit.fit.joint import STEPS, State, descend
+from streamfit.fit.linearise import CAMERA, Data, Linearise, Measure, Shared
 from streamfit.fit.metrics import CONFIDENT, Consistency
+from streamfit.fit.movements import movements_of
+from streamfit.fit.noise import keypoint_noise, keypoint_wander, persistent_share
 from streamfit.fit.prior import MotionPrior
-from streamfit.fit.residuals import Noise
+from streamfit.fit.residuals import Noise, view_terms
 from streamfit.fit.settings import FitSettings
+from streamfit.fit.standing import stands_still
+from streamfit.fit.start import first_controls, triangulate_slots
 from streamfit.fit.stature import overall_scale
 from streamfit.fit.trial import Layout, Trial, lay_out
-from streamfit.fit.triangulate import Points, triangulate
+from streamfit.fit.triangulate import Points
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
 from streamfit.subject import DEFAULT_NOISE, SKELETON_STATURE, SKIN, Subject
 
-WIDENING = (16.0, 16.0, 12.0, 8.0, 8.0, 6.0, 4.0, 4.0, 3.0, 2.0, 2.0, 1.5)
-"""The noise is taken this many times larger in the first steps: from wide to narrow."""
-STEPS = 30
-CONVERGED = 1e-3
-"""Largest change of a scale factor or offset (m) between two steps at which the fit has converged."""
-COMMON, PAIR, SIDE = 0.3, 0.05, 0.015
-"""Standard deviations of scale factors: of all together, of one segment, of one side against the other."""
+T = TypeVar("T")
 
+REFINING = 3
+"""Instants of each knot interval that bundle adjustment looks at; without it one says enough."""
+CAMERAS_FROM = 4.0
+"""Widening at which the cameras begin to move; before, they are held."""
+HELD = 1e4
+"""How often the cameras' prior counts while they are held."""
+SETTLING = 16
+"""Steps after the cameras have been found."""
 TRACE = 1e-4
 """Information (1/rad^2, 1/m^2) that keeps control points proper which no view and no neighbour ties."""
-
-Progress = Callable[[str, float], None]
-"""Told what is being done and which share of it is."""
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """The subject, and the trajectories it was found with."""
-
-    subject: Subject
-    layout: Layout
-    controls: np.ndarray
-    step: Step
-    steps: int
-    converged: bool
+FEWEST_POINTS = 80
+"""Triangulated keypoints of all instants without which there is nothing to fit."""
 
 
 def calibrate(
@@ -56,99 +59,231 @@ def calibrate(
     keypoints: KeypointSet,
     stature: float | None = None,
     settings: FitSettings | None = None,
+    static: Sequence[str] | None = None,
+    refine: bool = False,
     progress: Progress = lambda what, share: None,
 ) -> Calibration:
-    """Fit scale, offsets, noise and the trajectories of all trials together.
+    """`fit_bilevel` from its start to its end."""
+    return finish(fit_bilevel(trials, skeleton, keypoints, stature, settings, static, refine), progress)
+
+
+def fit_bilevel(
+    trials: Sequence[Trial],
+    skeleton: Skeleton,
+    keypoints: KeypointSet,
+    stature: float | None = None,
+    settings: FitSettings | None = None,
+    static: Sequence[str] | None = None,
+    refine: bool = False,
+) -> Fit:
+    """Fit scale, offsets, noise and the trajectories of all trials together; with `refine` the cameras too.
 
     Everything starts from robust triangulation: the overall scale from the distances between keypoints, the
-    poses from single-instant fits. `InputError` where there is nothing to fit.
+    poses from single-instant fits. Trials named in `static`, or by themselves those of quiet standing, are
+    taken to stand straight. `InputError` where there is nothing to fit.
     """
     settings = settings or FitSettings()
+    layout = checked_layout(trials, keypoints, settings, slots=REFINING if refine else 1)
+    model = compiled(skeleton, keypoints, settings, refine=refine)
+    kinematics = model.linearise.kinematics
+    noise = first_noise(keypoints, settings)
+    points = yield from last(triangulate_slots(layout, noise))
+    check_points(points)
+    compiling = _compile_ahead(model, skeleton, keypoints, layout, noise)
+    overall = stature / SKELETON_STATURE if stature else scale_of(skeleton, keypoints, points)
+    generic = Subject.generic(skeleton, keypoints, overall * SKELETON_STATURE)
+    controls, placed = yield from last(first_controls(kinematics, keypoints, layout, points, generic))
+    standing = _standing(layout, trials, skeleton, controls, placed, static)
+    mean, shape = shape_prior(skeleton, keypoints, overall, layout.independent, KNOWN_STATURE if stature else COMMON)
+    data = data_of(layout, model.prior, standing_information(skeleton), np.isin(layout.trial, standing))
+    shared = Shared(generic.factors(skeleton), np.zeros_like(keypoints.positions), calibrated_cameras(layout))
+    free = _with_cameras(mean, shape, layout, 1.0) if refine else SharedPrior(mean, shape)
+    held = _with_cameras(mean, shape, layout, HELD) if refine else free
+    found = _Found(trials, layout, model, generic, free, standing)
+
+    def learn(step: Step, noise: Noise) -> Noise:
+        return noise._replace(sd=keypoint_noise(layout, step, noise))
+
+    def learn_both(step: Step, noise: Noise) -> Noise:
+        return learn(step, noise)._replace(wander=keypoint_wander(layout, step, noise))
+
+    compiling()
+    start, what = (controls, shared, noise), "bundle adjustment" if refine else "fitting"
+    last_learnt = learn_both if refine else learn
+    for state in descend(model, data, *start, lambda width: held if width > CAMERAS_FROM else free, last_learnt):
+        # before the cameras are held and the body has settled, nothing is at its end
+        yield Stage(
+            what, state.number / STEPS, partial(found, state._replace(converged=state.converged and not refine))
+        )
+    if refine:
+        # the cameras were found with keypoints that wander as much as they seem to; with the cameras where they
+        # now are, the body is fitted as ever
+        cameras = jax.device_get(state.step.shared.cameras)
+        moved = data.lenses._replace(rotation=cameras.rotation, translation=cameras.translation)
+        pinned = _with_cameras(mean, shape, layout, HELD, cameras.clock)
+        again = (state.step.controls, state.step.shared, state.noise._replace(wander=noise.wander))
+        done = state.number
+        for state in descend(model, data._replace(lenses=moved), *again, lambda width: pinned, learn, (), SETTLING):
+            yield Stage("fitting", state.number / SETTLING, partial(found, state._replace(number=done + state.number)))
+        state = state._replace(number=done + state.number)
+    yield Stage("fitting", 1.0, partial(found, state))
+
+
+def _compile_ahead(
+    model: Bilevel, skeleton: Skeleton, keypoints: KeypointSet, layout: Layout, noise: Noise
+) -> Callable[[], None]:
+    """Compile the step while the trials are triangulated, on numbers of no meaning."""
+    mean, shape = shape_prior(skeleton, keypoints, 1.0, 1.0)
+    prior = _with_cameras(mean, shape, layout, 1.0) if model.linearise.refine else SharedPrior(mean, shape)
+    nobody = np.zeros(len(skeleton.coordinates))
+    data = data_of(layout, model.prior, nobody, np.zeros(layout.controls))
+    ones = np.ones(len(skeleton.groups))
+    shared = Shared(ones, np.zeros_like(keypoints.positions), calibrated_cameras(layout))
+    return compile_ahead(model.step, data, noise, np.zeros((layout.controls, len(nobody))), shared, prior)
+
+
+def checked_layout(
+    trials: Sequence[Trial], keypoints: KeypointSet, settings: FitSettings, slots: int | None = 1
+) -> Layout:
+    """The layout of trials that hold views. InputError."""
     if not any(views for trial in trials for _, views in trial.instants):
         raise InputError("calibration: the recordings hold no views of this person; record again or name another")
-    layout = lay_out(trials, len(keypoints.names), settings.spacing, settings.persistence, slots=1)
-    model = _compiled(skeleton, keypoints, settings)
-    count = len(keypoints.names)
-    known = (np.full(count, DEFAULT_NOISE), np.full(count, SKIN), settings.freedom, settings.confidence_power)
-    noise = Noise(*(np.asarray(x, float) for x in known))
-    progress("triangulating", 0.0)
-    points = _triangulate_all(layout, noise, progress)
-    if points.valid.sum() < 10 * 8:
+    for trial in trials:
+        seeing = {view.camera for _, views in trial.instants for view in views}
+        if len(seeing) == 1:
+            name = trial.rig.names[min(seeing)]
+            raise InputError(
+                f"calibration: in {trial.name} {name} alone sees the person; at least two cameras must, better three"
+            )
+    return lay_out(trials, len(keypoints.names), settings.spacing, settings.persistence, slots=slots)
+
+
+def scale_of(skeleton: Skeleton, keypoints: KeypointSet, points: Points) -> float:
+    """The overall scale that triangulated points (M, S, K) tell."""
+    flat = points.position.reshape(-1, *points.position.shape[2:])
+    return overall_scale(skeleton, keypoints, flat, points.valid.reshape(-1, points.valid.shape[2]))
+
+
+def check_points(points: Points) -> None:
+    """InputError where almost nothing could be triangulated."""
+    if points.valid.sum() < FEWEST_POINTS:
         raise InputError(
             "calibration: almost no keypoint is seen by two cameras that agree; check cameras.toml and the clocks"
         )
-    overall = (
-        stature / SKELETON_STATURE if stature else overall_scale(skeleton, keypoints, points.position, points.valid)
-    )
-    generic = Subject.generic(skeleton, keypoints, overall * SKELETON_STATURE)
-    controls = _first_controls(model, layout, points, generic, skeleton, keypoints, progress)
-    prior = shared_prior(skeleton, keypoints, overall, 0.03 if stature else COMMON)
-    shared = Shared(generic.factors(skeleton), np.zeros_like(keypoints.positions))
-    bands = model.prior.bands(layout.joined)
-    bands[:, 0] += TRACE * np.eye(bands.shape[-1])
-    data = Data(layout.lenses, layout.trial, layout.seen, layout.weights, layout.ahead, layout.share, bands)
-    widths = [*WIDENING, *[1.0] * (STEPS - len(WIDENING))]
-    converged, step = False, None
-    for number, width in enumerate(widths):
-        progress("fitting", number / len(widths))
-        step = model.step(data, noise._replace(sd=noise.sd * width), controls, shared, prior)
-        moved = max(float(np.abs(a - b).max()) for a, b in zip(step.shared, shared, strict=True))
-        controls, shared = step.controls, step.shared
-        if not np.isfinite(moved):
-            raise InputError(
-                "calibration: the fit diverged; check that the keypoint set and the cameras belong to this recording"
-            )
-        if width == 1.0:
-            noise = noise._replace(sd=keypoint_noise(layout, step, settings, noise))
-            converged = moved < CONVERGED
-            if converged:
-                break
-    progress("fitting", 1.0)
-    assert step is not None
-    subject = replace(
-        generic,
-        scale=dict(zip(skeleton.groups, np.asarray(shared.scale).tolist(), strict=True)),
-        offsets=np.asarray(shared.offsets),
-        noise=np.asarray(noise.sd),
-        wander=np.asarray(noise.wander),
-        fit={
-            "method": "bilevel",
-            "trials": [trial.name for trial in trials],
-            "steps": number + 1,
-            "converged": converged,
-            "instants": int(np.isfinite(layout.t).sum()),
-            "residuals": _residuals(trials, layout, step),
-        },
-    )
-    return Calibration(subject, layout, np.asarray(controls), jax.device_get(step), number + 1, converged)
 
 
-def shared_prior(skeleton: Skeleton, keypoints: KeypointSet, overall: float, common: float = COMMON) -> SharedPrior:
-    """Scale factors about the overall one, alike on both sides; offsets about nothing, with the set's sd."""
-    names = [group.removesuffix("_r").removesuffix("_l") for group in skeleton.groups]
-    pair = np.array([[a == b for b in names] for a in names], float)
-    covariance = common**2 + PAIR**2 * pair + SIDE**2 * np.eye(len(names))
+def first_noise(keypoints: KeypointSet, settings: FitSettings) -> Noise:
+    """The noise of a detector that nobody has measured."""
     count = len(keypoints.names)
-    information = np.zeros((len(names) + 3 * count,) * 2)
-    information[: len(names), : len(names)] = np.linalg.inv(covariance * overall**2)
-    information[len(names) :, len(names) :] = np.diag(np.repeat(keypoints.sd, 3) ** -2.0)
-    mean = np.concatenate([np.full(len(names), overall), np.zeros(3 * count)])
-    return SharedPrior(mean, information)
+    known = (np.full(count, DEFAULT_NOISE), np.full(count, SKIN), settings.freedom, settings.confidence_power)
+    return Noise(*(np.asarray(x, float) for x in known))
 
 
-def keypoint_noise(layout: Layout, step: Step, settings: FitSettings, noise: Noise) -> np.ndarray:
-    """Noise (K,) px at 2048 wide: the Student-t scale of each keypoint's residuals (one EM step)."""
-    confidence = np.clip(layout.seen[..., 2], 1e-3, 1.0) ** settings.confidence_power
-    weight, error = (
-        np.asarray(step.weight),
-        np.asarray(step.error) / layout.lenses.pixel[layout.trial][:, None, :, None],
-    )
-    used = weight > 0
-    robust = weight * (settings.freedom + 2.0) / settings.freedom
-    square = np.where(used, robust * error**2 * confidence, 0.0).sum((0, 1, 2))
-    count = used.sum((0, 1, 2))
-    measured = np.sqrt(square / np.maximum(2.0 * count, 1.0))
-    return np.where(count > 20, np.clip(measured, 0.5, 50.0), noise.sd)
+def data_of(layout: Layout, prior: MotionPrior, known: np.ndarray, where: np.ndarray) -> Data:
+    """What the steps work on; at the control points `where` (M,) each coordinate is zero, with information `known`."""
+    bands = prior.bands(layout.joined)
+    diagonal = np.arange(bands.shape[-1])
+    bands[:, 0, diagonal, diagonal] += TRACE + where[:, None] * known
+    return Data(layout.lenses, layout.rig, layout.seen, layout.place, layout.view_place, layout.share, bands)
+
+
+def _with_cameras(
+    mean: np.ndarray, shape: np.ndarray, layout: Layout, held: float, clock: np.ndarray | None = None
+) -> SharedPrior:
+    """The prior of shape with that of the cameras, counted `held` times, about the clocks (R, C) s or zero."""
+    cameras = camera_prior(layout, held)
+    about = np.zeros((*layout.lenses.rotation.shape[:2], CAMERA))
+    if clock is not None:
+        about[..., -1] = clock
+    return SharedPrior(np.concatenate([mean, about.reshape(-1)]), scipy.linalg.block_diag(shape, cameras))
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What a step has found, made into a calibration where one asks for it."""
+
+    trials: Sequence[Trial]
+    layout: Layout
+    model: Bilevel
+    generic: Subject
+    prior: SharedPrior
+    standing: list[int]
+
+    def __call__(self, state: State) -> Calibration:
+        step = jax.device_get(state.step)
+        linearise = self.model.linearise
+        kinematics = linearise.kinematics
+        skeleton, shared = kinematics.skeleton, step.shared
+        refined = refined_rigs(self.layout, self.trials, shared.cameras) if linearise.refine else ()
+        standing = tuple(self.trials[i].name for i in self.standing)
+        persistent = persistent_share(self.layout, step, state.noise, linearise.spacing)
+        subject = replace(
+            self.generic,
+            scale=dict(zip(skeleton.groups, shared.scale.tolist(), strict=True)),
+            offsets=shared.offsets,
+            noise=np.asarray(state.noise.sd),
+            wander=np.asarray(state.noise.wander),
+            persistent=np.where(np.isnan(persistent), self.generic.persistent, persistent),
+            refined=refined,
+            fit={
+                "method": "bilevel",
+                "trials": [trial.name for trial in self.trials],
+                "standing": list(standing),
+                "steps": state.number,
+                "converged": state.converged,
+                "instants": int(np.isfinite(self.layout.t).sum()),
+                "residuals": _residuals(self.trials, self.layout, step),
+            },
+        )
+        places = np.asarray(kinematics.places(shared.scale, linearise.positions)) + shared.offsets
+        rigs = [one.rig for one in refined] or None
+        return Calibration(
+            subject,
+            movements_of(self.trials, self.layout, step.controls, kinematics, shared.scale, places, rigs),
+            state.number,
+            state.converged,
+            self._posterior(skeleton, step),
+            standing,
+        )
+
+    def _posterior(self, skeleton: Skeleton, step: Step) -> ShapePosterior:
+        groups, count = len(skeleton.groups), len(self.generic.keypoints)
+
+        def spread(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            covariance = np.linalg.inv(information)[: groups + 3 * count, : groups + 3 * count]
+            spots = covariance[groups:, groups:].reshape(count, 3, count, 3)[np.arange(count), :, np.arange(count)]
+            return np.sqrt(np.diag(covariance)[:groups]), np.sqrt(np.linalg.eigvalsh(spots)[:, -1])
+
+        after, before = spread(step.information), spread(self.prior.information)
+        return ShapePosterior(skeleton.groups, after[0], before[0], after[1], before[1])
+
+
+def last(work: Iterator[Stage | T]) -> Generator[Stage, None, T]:
+    """Pass the stages of some work on; its last word is the result."""
+    for item in work:
+        if isinstance(item, Stage):
+            yield item
+        else:
+            return item
+    raise AssertionError("the work ended without a result")
+
+
+def _standing(
+    layout: Layout,
+    trials: Sequence[Trial],
+    skeleton: Skeleton,
+    controls: np.ndarray,
+    placed: np.ndarray,
+    named: Sequence[str] | None,
+) -> list[int]:
+    """Indices of the trials of quiet standing: those named, else those that look so."""
+    if named:
+        for name in named:
+            if name not in [trial.name for trial in trials]:
+                raise InputError(f"calibration: no trial is named {name!r}, which is said to be of quiet standing")
+        return [i for i, trial in enumerate(trials) if trial.name in named]
+    spacing = layout.splines[0].spacing
+    return [i for i in range(len(trials)) if stands_still(skeleton, controls[(layout.trial == i) & placed], spacing)]
 
 
 def _residuals(trials: Sequence[Trial], layout: Layout, step: Step) -> dict[str, dict[str, float]]:
@@ -156,61 +291,33 @@ def _residuals(trials: Sequence[Trial], layout: Layout, step: Step) -> dict[str,
     out = {}
     for index, trial in enumerate(trials):
         own = layout.trial == index
-        confident = np.where(layout.seen[own][..., 2] >= CONFIDENT, np.asarray(step.error)[own], np.nan)
+        error = np.linalg.norm(step.said.residual[own], axis=-1)
+        seen = layout.seen[own][..., 2]
+        behind = (seen > 0) & (step.said.weight[own] == 0)
+        error = np.where(seen >= CONFIDENT, np.where(behind, np.inf, error), np.nan)
         width = [camera.size[0] for camera in trial.rig.cameras]
-        error = Consistency(confident[:, 0, : len(width)], np.array(width, float))
-        shares = {f"gc_{x}": round(error.share_within(x), 4) for x in (5, 10, 20)}
-        out[trial.name] = {"median_px": round(error.median(), 3), **shares}
+        consistency = Consistency(error.reshape(-1, *error.shape[2:])[:, : len(width)], np.array(width, float))
+        shares = {f"gc_{x}": round(consistency.share_within(x), 4) for x in (5, 10, 20)}
+        out[trial.name] = {"median_px": round(consistency.median(), 3), **shares}
     return out
 
 
 @lru_cache(maxsize=4)
-def _compiled(skeleton: Skeleton, keypoints: KeypointSet, settings: FitSettings) -> Bilevel:
-    kinematics = Kinematics(skeleton, keypoints.body_indices(skeleton.bodies))
-    return Bilevel(kinematics, MotionPrior.of(skeleton, settings), keypoints.positions, settings.spacing)
+def _kinematics(skeleton: Skeleton, keypoints: KeypointSet) -> Kinematics:
+    return Kinematics(skeleton, keypoints.body_indices(skeleton.bodies))
 
 
-def _triangulate_all(layout: Layout, noise: Noise, progress: Progress) -> Points:
-    """Robust triangulation of the first slot of every interval: arrays over (M, K)."""
-    out = []
-    for m in range(layout.controls):
-        lenses = Lenses(*(x[layout.trial[m]] for x in layout.lenses))
-        out.append(triangulate(lenses, layout.seen[m, 0].astype(float), noise))
-        progress("triangulating", (m + 1) / layout.controls)
-    return Points(*(np.array(jax.device_get(x)) for x in zip(*out, strict=True)))
-
-
-def _first_controls(
-    model: Bilevel,
-    layout: Layout,
-    points: Points,
-    subject: Subject,
+@lru_cache(maxsize=8)
+def compiled(
     skeleton: Skeleton,
     keypoints: KeypointSet,
-    progress: Progress,
-) -> np.ndarray:
-    """Control points (M, D) through poses fitted instant by instant, each started from the one before."""
-    initial = InitialPose(model.kinematics)
-    scale, places = subject.factors(skeleton), subject.places(skeleton, keypoints)
-    controls = np.zeros((layout.controls, len(skeleton.coordinates)))
-    for first, spline in zip(layout.first, layout.splines, strict=True):
-        times: list[float] = []
-        poses: list[np.ndarray] = []
-        q = skeleton.neutral
-        for m in range(first, first + spline.intervals):
-            sd = np.where(points.valid[m], np.hypot(keypoints.sd, points.sd[m]), np.inf)
-            if points.valid[m].sum() < 6:
-                continue
-            target = (points.position[m], sd, scale, places, q)
-            q = initial.follow(*target) if poses else initial(*target, thorough=True)
-            times.append(layout.t[m, 0])
-            poses.append(np.asarray(q))
-            progress("first poses", m / layout.controls)
-        if not poses:
-            continue
-        stacked = np.array(poses)
-        stacked[:, 3:6] = np.unwrap(stacked[:, 3:6], axis=0)
-        centres = spline.start + (np.arange(spline.controls) - 1.0) * spline.spacing
-        for d in range(controls.shape[1]):
-            controls[first : first + spline.controls, d] = np.interp(centres, times, stacked[:, d])
-    return controls
+    settings: FitSettings,
+    measure: Measure = view_terms,
+    border: bool = True,
+    refine: bool = False,
+) -> Bilevel:
+    """The step of a fit, so that a second fit of the same kind does not compile it again."""
+    linearise = Linearise(
+        _kinematics(skeleton, keypoints), keypoints.positions, settings.spacing, measure, border, refine
+    )
+    return Bilevel(linearise, MotionPrior.of(skeleton, settings))

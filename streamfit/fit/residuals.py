@@ -2,6 +2,10 @@
 
 However many cameras see a keypoint, their Gauss-Newton terms with respect to its place in space add up to one
 3 x 3 information matrix and one 3-vector, so that the cost of a fit hardly grows with the cameras.
+
+A keypoint errs in two ways. Its pixels err in each camera for itself, with heavy tails. And the point on the body
+is not where the skeleton has it, because skin slides and joints are no ideal joints: that displacement all cameras
+see alike, so that more cameras do not average it out. It is estimated point by point and eliminated.
 """
 
 from __future__ import annotations
@@ -17,15 +21,42 @@ from streamfit.cameras import Lenses, project
 
 
 class Noise(NamedTuple):
-    """What a keypoint's pixels are worth."""
+    """How a keypoint errs."""
 
     sd: Float[Array, " K"]
     """px at 2048 wide."""
     wander: Float[Array, " K"]
-    """m that the keypoint may be from its place on the body."""
+    """m, per axis, that the keypoint is from its place on the body."""
     freedom: Float[Array, ""]
-    """Degrees of freedom of the Student-t distribution."""
+    """Degrees of freedom of the Student-t distribution of pixels."""
     confidence_power: Float[Array, ""]
+
+
+class Terms(NamedTuple):
+    """C views of K keypoints at one instant: Gauss-Newton terms in space."""
+
+    information: Float[Array, "C K 3 3"]
+    force: Float[Array, "C K 3"]
+    """Of each view, about the keypoint as it is displaced and with respect to the place that the skeleton has."""
+    settled: Float[Array, "K 3 3"]
+    """Covariance of the displacement once the views are seen (m^2)."""
+    stiffness: Float[Array, " K"]
+    """1 / wander^2."""
+    displacement: Float[Array, "K 3"]
+    """m, ground frame."""
+    weight: Float[Array, "C K"]
+    """Robust weight in (0, 1]; 0 where a point is missing or behind the camera."""
+    residual: Float[Array, "C K 2"]
+    """px, native, of the point where the skeleton has it; 0 where the weight is."""
+    left: Float[Array, "C K 2"]
+    """The same of the displaced point."""
+    unsettled: Float[Array, "C K"]
+    """px^2, native: what the displacement's uncertainty adds to the expected square of `left`."""
+
+    def reduced(self) -> tuple[Float[Array, "K 3 3"], Float[Array, "K 3"]]:
+        """Information and force about where the skeleton has the keypoints, the displacement eliminated."""
+        give = self.stiffness[:, None, None] * self.settled
+        return give @ self.information.sum(0), jnp.einsum("kij,kj->ki", give, self.force.sum(0))
 
 
 class Reduced(NamedTuple):
@@ -39,6 +70,56 @@ class Reduced(NamedTuple):
     """px, native."""
 
 
+def view_terms(
+    lenses: Lenses,
+    points: Float[Array, "C K 3"],
+    seen: Float[Array, "C K 3"],
+    noise: Noise,
+    share: Float[Array, " C"] | float = 1.0,
+) -> Terms:
+    """Terms of the robust cost at `points` (ground frame, as each camera's time has them) for pixels `seen`.
+
+    `seen` holds x, y, confidence; a confidence of 0 is a missing point. Weights are those of a bivariate
+    Student-t distribution (iteratively reweighted least squares; Lange et al. 1989), taken first about the
+    skeleton's point, with the displacement as if it were noise, then about the displaced point. `share` scales
+    what each view counts with against the others.
+    """
+    share = jnp.broadcast_to(jnp.asarray(share), seen.shape[:1])
+
+    def one(lens: Lenses, points: Array, seen: Array) -> tuple[Array, Array, Array, Array, Array]:
+        pixels, jacobian, visible = project(lens, points)
+        used = visible & (seen[:, 2] > 0.0)
+        residual = jnp.where(used[:, None], seen[:, :2] - pixels, 0.0)
+        depth = points @ lens.rotation[2] + lens.translation[2]
+        wander = noise.wander * lens.focal[0] / jnp.maximum(depth, 0.1)
+        confidence = jnp.clip(seen[:, 2], 1e-3, 1.0)
+        variance = (noise.sd * lens.pixel) ** 2 / confidence**noise.confidence_power
+        return residual, jacobian, used, variance, wander**2
+
+    residual, jacobian, used, variance, spread = jax.vmap(one)(lenses, points, seen)
+    stiffness = 1.0 / jnp.maximum(noise.wander, 1e-6) ** 2
+
+    def weighed(left: Array, variance: Array) -> tuple[Array, Array, Array]:
+        robust = jnp.where(used, noise.freedom / (noise.freedom + jnp.sum(left**2, -1) / variance), 0.0)
+        precision = share[:, None] * robust * (noise.freedom + 2.0) / noise.freedom / variance
+        weighted = jacobian * precision[..., None, None]
+        information = jnp.einsum("ckij,ckil->ckjl", weighted, jacobian)
+        return robust, information, jnp.einsum("ckij,cki->ckj", weighted, residual)
+
+    def settle(information: Array, force: Array) -> tuple[Array, Array]:
+        settled = _inverse(information.sum(0) + stiffness[:, None, None] * jnp.eye(3))
+        return settled, jnp.einsum("kij,kj->ki", settled, force.sum(0))
+
+    _, information, force = weighed(residual, variance + spread)
+    _, displacement = settle(information, force)
+    left = residual - jnp.einsum("ckij,kj->cki", jacobian, displacement)
+    weight, information, force = weighed(left, variance)
+    settled, displacement = settle(information, force)
+    left = residual - jnp.where(used[..., None], jnp.einsum("ckij,kj->cki", jacobian, displacement), 0.0)
+    unsettled = jnp.einsum("ckij,kjl,ckil->ck", jacobian, settled, jacobian)
+    return Terms(information, force, settled, stiffness, displacement, weight, residual, left, unsettled)
+
+
 def reduce_views(
     lenses: Lenses,
     points: Float[Array, "C K 3"],
@@ -46,29 +127,24 @@ def reduce_views(
     noise: Noise,
     share: Float[Array, " C"] | float = 1.0,
 ) -> Reduced:
-    """Terms of the robust cost at `points` (ground frame, as each camera's time has them) for pixels `seen`.
+    """The terms of all views added up per keypoint.
 
-    `seen` holds x, y, confidence; a confidence of 0 is a missing point. Weights are those of a bivariate
-    Student-t distribution (iteratively reweighted least squares; Lange et al. 1989). `share` scales what each
-    view counts with.
+    `share` scales what each view counts with; the displacement persists as the views do, so that it is their
+    largest share by which the whole counts.
     """
+    share = jnp.broadcast_to(jnp.asarray(share), seen.shape[:1])
+    largest = jnp.max(share)
+    terms = view_terms(lenses, points, seen, noise, share / jnp.maximum(largest, 1e-9))
+    information, force = terms.reduced()
+    error = jnp.sqrt(jnp.sum(terms.residual**2, -1))
+    return Reduced(largest * information, largest * force, terms.weight, error)
 
-    def one(lens: Lenses, points: Array, seen: Array) -> tuple[Array, Array, Array, Array]:
-        pixels, jacobian, visible = project(lens, points)
-        used = visible & (seen[:, 2] > 0.0)
-        residual = jnp.where(used[:, None], seen[:, :2] - pixels, 0.0)
-        square = jnp.sum(residual**2, -1)
-        depth = points @ lens.rotation[2] + lens.translation[2]
-        wander = noise.wander * lens.focal[0] / jnp.maximum(depth, 0.1)
-        confidence = jnp.clip(seen[:, 2], 1e-3, 1.0)
-        variance = (noise.sd * lens.pixel) ** 2 / confidence**noise.confidence_power + wander**2
-        robust = jnp.where(used, noise.freedom / (noise.freedom + square / variance), 0.0)
-        precision = robust * (noise.freedom + 2.0) / noise.freedom / variance
-        weighted = jacobian * precision[:, None, None]
-        information = jnp.einsum("kij,kil->kjl", weighted, jacobian)
-        force = jnp.einsum("kij,ki->kj", weighted, residual)
-        return information, force, robust, jnp.sqrt(square)
 
-    information, force, weight, error = jax.vmap(one)(lenses, points, seen)
-    share = jnp.broadcast_to(jnp.asarray(share), weight.shape[:1])
-    return Reduced(jnp.einsum("c,ckij->kij", share, information), jnp.einsum("c,cki->ki", share, force), weight, error)
+def _inverse(matrix: Float[Array, "K 3 3"]) -> Float[Array, "K 3 3"]:
+    """Inverse of symmetric positive definite 3 x 3 matrices, by cofactors: quicker than a factorisation of each."""
+    a, b, c = matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 0, 2]
+    d, e, f = matrix[:, 1, 1], matrix[:, 1, 2], matrix[:, 2, 2]
+    aa, ab, ac = d * f - e * e, c * e - b * f, b * e - c * d
+    bb, bc, cc = a * f - c * c, b * c - a * e, a * d - b * b
+    cofactors = jnp.stack([aa, ab, ac, ab, bb, bc, ac, bc, cc], -1).reshape(-1, 3, 3)
+    return cofactors / (a * aa + b * ab + c * ac)[:, None, None]

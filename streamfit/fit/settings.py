@@ -17,7 +17,7 @@ class FitSettings:
     """Degrees of freedom of the Student-t weights: detector errors have no finite variance."""
     persistence: float = 0.08
     """s for which a detector's error persists: views closer in time than that tell little new."""
-    confidence_power: float = 1.0
+    confidence_power: float = 2.0
     """Information of a keypoint grows with its confidence to this power."""
     angle_velocity: float = 5.0
     angle_acceleration: float = 60.0

@@ -93,7 +93,8 @@ class Tracker:
         self.subject = subject
         known = (subject.noise, subject.wander, self.settings.freedom, self.settings.confidence_power)
         noise = Noise(*(np.asarray(x, float) for x in known))
-        self._lenses = subject.rig_for(self.rig).lenses()
+        refined, self._clock = subject.rig_for(self.rig)
+        self._lenses = refined.lenses()
         self._model = Model(
             lenses=self._lenses,
             scale=subject.factors(self.skeleton),
@@ -121,7 +122,7 @@ class Tracker:
         """
         if not t > self._previous:
             raise ValueError(f"instant {t} is not after {self._previous}")
-        views = [*self._early, *views]
+        views = [*self._early, *(replace(v, t=v.t + self._clock[v.camera]) for v in views)]
         self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
         views = [v for v in views if v.t <= t + JOIN]
         recent = {v.camera: v for v in views if v.usable and v.t > t - TOGETHER}
@@ -263,11 +264,7 @@ class Tracker:
 
     def _estimate(self, t: float, outcome: Outcome, newest: int, views: int, tracking: bool) -> Estimate:
         present = abs(self._slots.t[newest] - t) <= JOIN
-        weight = outcome.weight if present else np.zeros_like(outcome.weight)
-        square = weight * outcome.error**2
-        with np.errstate(invalid="ignore"):
-            rms = np.sqrt(square.sum() / weight.sum())
-            per_camera = np.sqrt(square.sum(1) / weight.sum(1))
+        used = outcome.weight > 0.0 if present else np.zeros(outcome.weight.shape, bool)
         if tracking:
             self._tracked = t
         reading = self._grounded(outcome.readings, 0)
@@ -278,8 +275,8 @@ class Tracker:
         self._held = Estimate(
             t=t,
             **reading,
-            rms_px=float(rms),
-            rms_px_camera=per_camera,
+            rms_px=float(_robust_rms(outcome.error.reshape(1, -1), used.reshape(1, -1))[0]),
+            rms_px_camera=_robust_rms(outcome.error, used),
             views=views,
             state="tracking" if tracking else "coasting",
             position=outcome.position @ back.T,
@@ -342,3 +339,12 @@ def _quaternions(rotations: np.ndarray) -> np.ndarray:
     for quaternion, rotation in zip(out, rotations, strict=True):
         mujoco.mju_mat2Quat(quaternion, rotation.reshape(9))
     return out
+
+
+def _robust_rms(error: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Root mean square of errors (R, N) in the plane, from the median of those used: outliers do not count. NaN where
+    none is used. The length of a normal deviate in the plane has median 1.177 and root mean square 1.414."""
+    count = used.sum(1)
+    ordered = np.sort(np.where(used, error, np.inf), 1)
+    middle = ordered[np.arange(len(count)), np.maximum(count - 1, 0) // 2]
+    return np.where(count > 0, np.sqrt(1.0 / np.log(2.0)) * middle, np.nan)

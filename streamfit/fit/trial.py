@@ -28,7 +28,8 @@ class Trial:
 class Layout:
     """All trials as one chain of splines with M control points in total and S slots in each knot interval.
 
-    Interval m is that between control points m .. m + 3. Empty slots have share 0.
+    Interval m is that between control points m .. m + 3. Empty slots have share 0. Trials whose cameras are the
+    same have one rig.
     """
 
     splines: tuple[UniformSpline, ...]
@@ -38,22 +39,30 @@ class Layout:
     """(M, S) s, NaN where empty."""
     seen: np.ndarray
     """(M, S, C, K, 3)."""
-    weights: np.ndarray
-    """(M, S, 4)."""
-    ahead: np.ndarray
-    """(M, S, C, 4): weights at each view's own time minus those at the slot's."""
+    place: np.ndarray
+    """(M, S) where in its interval each slot's time is, 0..1."""
+    view_place: np.ndarray
+    """(M, S, C) the same for each view's own time; may lie a little beyond."""
     share: np.ndarray
     """(M, S, C)."""
     joined: np.ndarray
     """(M,) true where a control point continues the spline of the three before it."""
     trial: np.ndarray
     """(M,) index of the trial of each interval."""
+    rigs: tuple[Rig, ...]
+    rig: np.ndarray
+    """(M,) index of the rig of each interval."""
     lenses: Lenses
-    """(T, C, ...): the cameras of each trial; where it has fewer than C, the last is repeated and sees nothing."""
+    """(R, C, ...): the cameras of each rig; where it has fewer than C, the last is repeated and sees nothing."""
 
     @property
     def controls(self) -> int:
         return len(self.joined)
+
+    @property
+    def independent(self) -> float:
+        """How many instants of errors that persist are worth as much as all of these."""
+        return float(self.share.max(-1).sum())
 
 
 def lay_out(
@@ -63,7 +72,10 @@ def lay_out(
 
     Where there are more, those nearest to evenly spaced places in the interval are taken.
     """
-    cameras = max(len(trial.rig.cameras) for trial in trials)
+    rigs: dict[str, Rig] = {}
+    keys = [_known(rigs, trial.rig) for trial in trials]
+    rig_of = [list(rigs).index(key) for key in keys]
+    cameras = max(len(rig.cameras) for rig in rigs.values())
     pieces = [(index, piece) for index, trial in enumerate(trials) for piece in _pieces(trial)]
     bins: list[tuple[int, UniformSpline, list[list[tuple[float, Sequence[View]]]]]] = []
     for index, piece in pieces:
@@ -79,8 +91,8 @@ def lay_out(
     total = sum(spline.controls for _, spline, _ in bins)
     t = np.full((total, depth), np.nan)
     seen = np.zeros((total, depth, cameras, keypoints, 3), np.float32)
-    weights = np.zeros((total, depth, SUPPORT))
-    ahead = np.zeros((total, depth, cameras, SUPPORT))
+    place = np.zeros((total, depth))
+    view_place = np.zeros((total, depth, cameras))
     share = np.zeros((total, depth, cameras))
     joined = np.zeros(total, bool)
     owner = np.zeros(total, int)
@@ -91,35 +103,45 @@ def lay_out(
         owner[at : at + spline.controls] = index
         last = np.full(cameras, np.nan)
         for m, row in enumerate(rows):
+            begin = spline.start + m * spacing
             for s, (time, views) in enumerate(row):
                 t[at + m, s] = time
-                weights[at + m, s] = _weights(spline, m, time)
+                place[at + m, s] = view_place[at + m, s] = (time - begin) / spacing
                 for view in views:
                     seen[at + m, s, view.camera] = view.xyc
-                    ahead[at + m, s, view.camera] = _weights(spline, m, view.t) - weights[at + m, s]
+                    view_place[at + m, s, view.camera] = (view.t - begin) / spacing
                     gap = np.clip(np.nan_to_num(view.t - last[view.camera], nan=spacing), 1e-3, 0.1)
                     share[at + m, s, view.camera] = gap / (gap + 2.0 * persistence)
                     last[view.camera] = view.t
         at += spline.controls
     return Layout(
-        tuple(b[1] for b in bins),
-        tuple(first),
-        t,
-        seen,
-        weights,
-        ahead,
-        share,
-        joined,
-        owner,
-        _stack(trials, cameras),
+        splines=tuple(b[1] for b in bins),
+        first=tuple(first),
+        t=t,
+        seen=seen,
+        place=place,
+        view_place=view_place,
+        share=share,
+        joined=joined,
+        trial=owner,
+        rigs=tuple(rigs.values()),
+        rig=np.array(rig_of)[owner],
+        lenses=_stack(tuple(rigs.values()), cameras),
     )
 
 
-def _stack(trials: Sequence[Trial], cameras: int) -> Lenses:
+def _known(rigs: dict[str, Rig], rig: Rig) -> str:
+    """The key of a rig among those known, where it is put if it is new."""
+    key = rig.to_toml()
+    rigs.setdefault(key, rig)
+    return key
+
+
+def _stack(rigs: Sequence[Rig], cameras: int) -> Lenses:
     def pad(x: np.ndarray) -> np.ndarray:
         return np.concatenate([x, np.repeat(x[-1:], cameras - len(x), 0)])
 
-    return Lenses(*(np.stack([pad(x) for x in field]) for field in zip(*(t.rig.lenses() for t in trials), strict=True)))
+    return Lenses(*(np.stack([pad(x) for x in field]) for field in zip(*(r.lenses() for r in rigs), strict=True)))
 
 
 def _pieces(trial: Trial) -> list[list[tuple[float, Sequence[View]]]]:
@@ -139,9 +161,3 @@ def _thin(row: list, slots: int) -> list:
         return row
     keep = np.unique(np.round((np.arange(slots) + 0.5) * len(row) / slots - 0.5).astype(int))
     return [row[i] for i in keep]
-
-
-def _weights(spline: UniformSpline, interval: int, t: float) -> np.ndarray:
-    """Weights of the control points of that interval at t, the interval's cubic going on a little beyond it."""
-    alone = UniformSpline(spline.start + interval * spline.spacing, spline.spacing, 1)
-    return alone.local_weights(t)

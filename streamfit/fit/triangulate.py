@@ -29,6 +29,7 @@ class Points(NamedTuple):
 def triangulate(lenses: Lenses, seen: Float[Array, "C K 3"], noise: Noise, refinements: int = 5) -> Points:
     """Every pair of views proposes a point, the robust cost over all views chooses, Gauss-Newton refines."""
     cameras = seen.shape[0]
+    noise = noise._replace(wander=jnp.zeros_like(noise.sd))
     if cameras < 2:
         nowhere = jnp.zeros((seen.shape[1], 3), lenses.focal.dtype)
         return Points(nowhere, jnp.zeros(seen.shape[1], bool), jnp.full(seen.shape[1], jnp.inf))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
@@ -43,10 +44,11 @@ class Kinematics:
         self._rotation = np.zeros((len(bodies), 3, 3))
         for b in bodies:
             mujoco.mju_quat2Mat(self._rotation[b - 1].reshape(9), model.body_quat[b])
-        anchored = [model.jnt_pos[_anchor_joint(model, b)] if model.body_jntnum[b] else np.zeros(3) for b in bodies]
-        self._anchored = np.einsum("bij,bj->bi", self._rotation, np.array(anchored))
+        anchors = [model.jnt_pos[_anchor_joint(model, b)] if model.body_jntnum[b] else np.zeros(3) for b in bodies]
+        self._anchor = np.array(anchors)
+        self._centre = self._offset + np.einsum("bij,bj->bi", self._rotation, self._anchor)
         self._parent = model.body_parentid[1:] - 1
-        self._group = np.array(skeleton.body_group)
+        self._size_group, self._centre_group = skeleton.size_group, skeleton.centre_group
         depth = np.zeros(len(bodies), int)
         self._chain = np.eye(len(bodies))
         for b, p in enumerate(self._parent):
@@ -76,10 +78,9 @@ class Kinematics:
 
     def pose(self, q: Float[Array, " D"], scale: Float[Array, " G"]) -> Pose:
         """Where every body and joint is."""
-        factor = scale[self._group]
-        parent_factor = jnp.where(self._parent >= 0, factor[self._parent], 1.0)
-        theta, slope = self._joint_values(q, parent_factor)
-        rotation, position, anchor, axis = self._local(theta, factor, parent_factor)
+        size, centre = scale[self._size_group], scale[self._centre_group]
+        theta, slope = self._joint_values(q, size[self._parent])
+        rotation, position, anchor, axis = self._local(theta, size, centre)
         world_rotation = jnp.zeros_like(rotation)
         world_position = jnp.zeros_like(position)
         for level in self._levels:
@@ -168,34 +169,49 @@ class Kinematics:
         product = jnp.where(self._above, product, product.T) * (self._above | self._above.T)
         return product, jnp.sum(screws * (reach @ pushed), -1)
 
-    def scale_jacobian(self, pose: Pose, q: Float[Array, " D"]) -> Float[Array, "K 3 G"]:
-        """Derivative of the keypoints' bodies with respect to the groups' factors; their places left fixed.
+    def places(self, scale: Float[Array, " G"], positions: Float[Array, "K 3"]) -> Float[Array, "K 3"]:
+        """Drawn positions of the keypoints as scaled with their bodies, in the bodies' frames."""
+        return scale[self._size_group[self.body]][:, None] * positions
 
-        A body sits at a multiple of its parent's factor plus a multiple of its own from its parent: both are
-        added up along the chain. The root's translation does not scale.
+    def scale_jacobian(
+        self, pose: Pose, q: Float[Array, " D"], positions: Float[Array, "K 3"]
+    ) -> Float[Array, "K 3 G"]:
+        """Derivative of the keypoints, drawn at `positions`, with respect to the groups' factors.
+
+        A body's place in its parent is linear in the factors of its centre, of its own size and of its parent's
+        slides: each is added up along the chain. The root's translation does not scale.
         """
-        one, none = jnp.ones(len(self._parent), q.dtype), jnp.zeros(len(self._parent), q.dtype)
+        bodies, groups = len(self._parent), np.eye(len(self.skeleton.groups), dtype=q.dtype)
         still = q.at[:3].set(0.0)
-        from_parent = self._local(self._joint_values(still, one)[0], none, one)[1]
-        from_own = self._local(self._joint_values(still, none)[0], one, none)[1]
-        inner = (self._parent >= 0)[:, None]
-        turned = jnp.where(inner[..., None], pose.rotation[self._parent], jnp.eye(3, dtype=q.dtype))
-        groups = np.eye(len(self.skeleton.groups), dtype=q.dtype)
-        parent_group = np.where(inner, groups[self._group[self._parent]], 0.0)
-        links = jnp.einsum("bij,bj,bg->big", turned, from_parent, parent_group)
-        links = links + jnp.einsum("bij,bj,bg->big", turned, from_own, groups[self._group])
-        return jnp.einsum("ba,aig->big", self._chain.astype(q.dtype), links)[self.body]
+
+        def place(slide: Array, size: Array, centre: Array) -> Array:
+            every = jnp.ones(bodies, q.dtype)
+            theta = self._joint_values(still, slide * every)[0]
+            return self._local(theta, size * every, centre * jnp.ones((bodies, 3), q.dtype))[1]
+
+        none, axes = np.zeros((1, 3), q.dtype), np.eye(3, dtype=q.dtype)
+        slide, size = np.eye(5, dtype=q.dtype)[:2]
+        shifts = jax.vmap(place)(slide, size, np.concatenate([none, none, axes]))
+        by_body = [groups[self._size_group[self._parent]], groups[self._size_group]]
+        share = np.stack([*by_body, *groups[self._centre_group].swapaxes(0, 1)])
+        inner = (self._parent >= 0)[:, None, None]
+        turned = jnp.where(inner, pose.rotation[self._parent], jnp.eye(3, dtype=q.dtype))
+        links = jnp.einsum("bij,sbj,sbg->big", turned, shifts, share)
+        carried = jnp.einsum("ba,aig->big", self._chain.astype(q.dtype), links)[self.body]
+        grown = jnp.einsum("kij,kj->ki", pose.rotation[self.body], positions)
+        return carried + grown[..., None] * groups[self._size_group[self.body]][:, None, :]
 
     def _joint_values(
-        self, q: Float[Array, " D"], parent_factor: Float[Array, " B"]
+        self, q: Float[Array, " D"], slide: Float[Array, " B"]
     ) -> tuple[Float[Array, " J"], Float[Array, " N"]]:
+        """All joints' values, and the coupled ones' slopes; coupled translations scale by their body's `slide`."""
         theta = jnp.zeros(len(self.skeleton.joints), q.dtype).at[self._coordinate].set(q)
         couplings = self.skeleton.couplings
         if not couplings:
             return theta, jnp.zeros(0, q.dtype)
         polynomial = np.array([c.polynomial for c in couplings], q.dtype)
         x = theta[np.array([c.master for c in couplings])]
-        factor = jnp.where(self._hinge[self._dependent], 1.0, parent_factor[self._joint_body[self._dependent]])
+        factor = jnp.where(self._hinge[self._dependent], 1.0, slide[self._joint_body[self._dependent]])
         value, slope = jnp.zeros_like(x), jnp.zeros_like(x)
         for power in reversed(range(polynomial.shape[1])):
             slope = slope * x + value
@@ -203,9 +219,12 @@ class Kinematics:
         return theta.at[self._dependent].set(factor * value), factor * slope
 
     def _local(
-        self, theta: Float[Array, " J"], factor: Float[Array, " B"], parent_factor: Float[Array, " B"]
+        self, theta: Float[Array, " J"], size: Float[Array, " B"], centre: Float[Array, "B 3"]
     ) -> tuple[Array, Array, Array, Array]:
-        """Each body in its parent's frame, and its joints' anchors and axes there (before each joint moves)."""
+        """Each body in its parent's frame, and its joints' anchors and axes there (before each joint moves).
+
+        `size` scales what is drawn in a body's frame, `centre` where its joint is in its parent's.
+        """
         dtype = theta.dtype
         sine, cosine = jnp.sin(theta)[:, None, None], jnp.cos(theta)[:, None, None]
         turn = jnp.eye(3, dtype=dtype) + sine * self._cross.astype(dtype) + (1.0 - cosine) * self._cross2.astype(dtype)
@@ -213,13 +232,13 @@ class Kinematics:
         turn = jnp.concatenate([turn, jnp.eye(3, dtype=dtype)[None]])
         slide = jnp.where(self._hinge, 0.0, theta)[:, None] * self._axis.astype(dtype)
         slide = jnp.concatenate([slide, jnp.zeros((1, 3), dtype)])
-        place = self._place.astype(dtype) * factor[self._joint_body][:, None]
+        place = self._place.astype(dtype) * size[self._joint_body][:, None]
         place = jnp.concatenate([place, jnp.zeros((1, 3), dtype)])
         local_axis = np.concatenate([self._axis, np.zeros((1, 3))]).astype(dtype)
 
         rotation = jnp.asarray(self._rotation, dtype)
-        out, own = (self._offset + self._anchored).astype(dtype), self._anchored.astype(dtype)
-        position = parent_factor[:, None] * out - factor[:, None] * own
+        inward = jnp.einsum("bij,bj->bi", rotation, size[:, None] * self._anchor.astype(dtype))
+        position = centre * self._centre.astype(dtype) - inward
         anchors, axes = [], []
         for column in self._slots.T:
             anchor = position + jnp.einsum("bij,bj->bi", rotation, place[column])

@@ -34,7 +34,9 @@ class Skeleton:
     """A kinematic tree with D coordinates, B bodies and G scale groups, in the y-up ground frame.
 
     `model` is the unscaled MuJoCo model. A coordinate is a joint that no equality constraint makes follow
-    another; scale groups are the model's tuples named `scale:GROUP`. Limits of the root are infinite.
+    another; scale groups are the model's tuples named `scale:GROUP`, whose elements are bodies (what is drawn in
+    their frames) and joints (where they are in the parent's frame: along one axis where `prm` is 1, 2 or 3; as the
+    parent scales where no tuple says). Limits of the root are infinite.
     """
 
     name: str
@@ -44,7 +46,10 @@ class Skeleton:
     coordinates: tuple[str, ...]
     units: tuple[str, ...]
     groups: tuple[str, ...]
-    body_group: tuple[int, ...]
+    size_group: np.ndarray
+    """(B,) the group that scales what is drawn in each body's frame."""
+    centre_group: np.ndarray
+    """(B, 3) the group that scales where each body's joint is along each axis of its parent."""
     couplings: tuple[Coupling, ...]
     lower: np.ndarray
     upper: np.ndarray
@@ -76,35 +81,37 @@ class Skeleton:
         """MuJoCo's `qpos` (J,) of the coordinates (D,), coupled joints included, for a scaled model."""
         qpos = np.zeros(len(self.joints))
         qpos[self.coordinate_joints] = q
-        factor = self._body_factors(scale or {})
+        size, _ = self._body_factors(scale or {})
         for c in self.couplings:
             value = np.polynomial.polynomial.polyval(qpos[c.master], c.polynomial)
             if self.model.jnt_type[c.joint] == int(mujoco.mjtJoint.mjJNT_SLIDE):
-                value *= factor[self.model.body_parentid[self.model.jnt_bodyid[c.joint]]]
+                value *= size[self.model.body_parentid[self.model.jnt_bodyid[c.joint]]]
             qpos[c.joint] = value
         return qpos
 
     def scaled(self, scale: Mapping[str, float]) -> mujoco.MjModel:
         """A copy of the MuJoCo model with the bodies of each group scaled (geometry too)."""
         model = copy.copy(self.model)
-        factor = self._body_factors(scale)
+        size, centre = self._body_factors(scale)
         first = model.body_jntadr
         for b in range(1, model.nbody):
             anchor = model.jnt_pos[_anchor_joint(model, b)] if first[b] >= 0 else np.zeros(3)
-            offset = _rotate(model.body_quat[b], anchor)
-            model.body_pos[b] = factor[model.body_parentid[b]] * (model.body_pos[b] + offset) - factor[b] * offset
-        model.jnt_pos[:] *= factor[model.jnt_bodyid][:, None]
-        model.geom_pos[:] *= factor[model.geom_bodyid][:, None]
-        model.geom_size[:] *= factor[model.geom_bodyid][:, None]
+            outward = model.body_pos[b] + _rotate(model.body_quat[b], anchor)
+            model.body_pos[b] = centre[b] * outward - _rotate(model.body_quat[b], size[b] * anchor)
+        model.jnt_pos[:] *= size[model.jnt_bodyid][:, None]
+        model.geom_pos[:] *= size[model.geom_bodyid][:, None]
+        model.geom_size[:] *= size[model.geom_bodyid][:, None]
         for e in range(model.neq):
             joint = model.eq_obj1id[e]
             if model.jnt_type[joint] == int(mujoco.mjtJoint.mjJNT_SLIDE):
-                model.eq_data[e, :5] *= factor[model.body_parentid[model.jnt_bodyid[joint]]]
+                model.eq_data[e, :5] *= size[model.body_parentid[model.jnt_bodyid[joint]]]
         return model
 
-    def _body_factors(self, scale: Mapping[str, float]) -> np.ndarray:
-        """Scale factor per MuJoCo body, the world first."""
-        return np.array([1.0] + [scale.get(self.groups[g], 1.0) for g in self.body_group])
+    def _body_factors(self, scale: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+        """Factors of size and, per axis, of centre for each MuJoCo body, the world first."""
+        factors = np.array([scale.get(group, 1.0) for group in self.groups])
+        size, centre = factors[self.size_group], factors[self.centre_group]
+        return np.concatenate([np.ones(1), size]), np.concatenate([np.ones((1, 3)), centre])
 
 
 def _anchor_joint(model: mujoco.MjModel, body: int) -> int:
@@ -142,19 +149,7 @@ def _read(name: str, model: mujoco.MjModel, source: str) -> Skeleton:
     dependent = {c.joint for c in couplings}
     free = [j for j in range(model.njnt) if j not in dependent]
     limited = model.jnt_limited[free].astype(bool)
-    group_of: dict[int, int] = {}
-    groups: list[str] = []
-    for t in range(model.ntuple):
-        label = model.tuple(t).name
-        if not label.startswith("scale:"):
-            continue
-        start, size = model.tuple_adr[t], model.tuple_size[t]
-        for body in model.tuple_objid[start : start + size]:
-            group_of[int(body)] = len(groups)
-        groups.append(label.removeprefix("scale:"))
-    missing = [model.body(b).name for b in range(1, model.nbody) if b not in group_of]
-    if missing:
-        raise InputError(f"{source}: body {missing[0]!r} is in no scale group; add it to a tuple named 'scale:GROUP'")
+    groups, size_group, centre_group = _scale_groups(model, source)
     return Skeleton(
         name=name,
         model=model,
@@ -162,9 +157,40 @@ def _read(name: str, model: mujoco.MjModel, source: str) -> Skeleton:
         joints=joints,
         coordinates=tuple(joints[j] for j in free),
         units=tuple("m" if model.jnt_type[j] == slide else "rad" for j in free),
-        groups=tuple(groups),
-        body_group=tuple(group_of[b] for b in range(1, model.nbody)),
+        groups=groups,
+        size_group=size_group,
+        centre_group=centre_group,
         couplings=couplings,
         lower=np.where(limited, model.jnt_range[free, 0], -np.inf),
         upper=np.where(limited, model.jnt_range[free, 1], np.inf),
     )
+
+
+def _scale_groups(model: mujoco.MjModel, source: str) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Names of the groups, and which of them scales each body's size (B,) and its joint's centre (B, 3)."""
+    size, centre = np.full(model.nbody, -1), np.full((model.nbody, 3), -1)
+    groups: list[str] = []
+    for t in range(model.ntuple):
+        label = model.tuple(t).name
+        if not label.startswith("scale:"):
+            continue
+        start = model.tuple_adr[t]
+        for element in range(start, start + model.tuple_size[t]):
+            one, axis = int(model.tuple_objid[element]), int(model.tuple_objprm[element])
+            if model.tuple_objtype[element] == int(mujoco.mjtObj.mjOBJ_BODY):
+                size[one] = len(groups)
+            elif model.tuple_objtype[element] == int(mujoco.mjtObj.mjOBJ_JOINT) and axis in (1, 2, 3):
+                centre[model.jnt_bodyid[one], axis - 1] = len(groups)
+            else:
+                raise InputError(
+                    f"{source}: tuple {label!r} may hold bodies, and joints with prm 1, 2 or 3 (x, y or z)"
+                )
+        groups.append(label.removeprefix("scale:"))
+    for b in range(1, model.nbody):
+        if size[b] < 0:
+            raise InputError(
+                f"{source}: body {model.body(b).name!r} is in no scale group; add it to a tuple named 'scale:GROUP'"
+            )
+        parent = model.body_parentid[b]
+        centre[b] = np.where(centre[b] < 0, size[parent or b], centre[b])
+    return tuple(groups), size[1:], centre[1:]

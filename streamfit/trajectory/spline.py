@@ -7,6 +7,7 @@ up to about 12 Hz, the band of human movement, and is twice differentiable every
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,18 @@ SUPPORT = 4
 
 _BASIS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6.0
 """Powers of the place in the interval (rows) to the weights of its four control points (columns)."""
+
+
+def basis(place: Any, derivative: int = 0) -> Any:
+    """Weights (..., 4) of an interval's control points at a place in it (...), 0 at its start and 1 at its end.
+
+    Beyond both ends its cubic goes on. Derivatives are per interval. Takes NumPy and JAX arrays alike.
+    """
+    terms = [
+        np.prod(np.arange(p, p - derivative, -1.0)) * place[..., None] ** (p - derivative) * _BASIS[p]
+        for p in range(derivative, SUPPORT)
+    ]
+    return sum(terms)
 
 
 @dataclass(frozen=True)
@@ -41,12 +54,7 @@ class UniformSpline:
     def local_weights(self, t: np.ndarray | float, derivative: int = 0) -> np.ndarray:
         """Weights (..., 4) of the control points `interval(t)` .. `interval(t) + 3` (per second^derivative)."""
         t = np.asarray(t, float)
-        u = (t - self.start) / self.spacing - self.interval(t)
-        powers = np.zeros((*u.shape, SUPPORT))
-        for p in range(derivative, SUPPORT):
-            factor = np.prod(np.arange(p, p - derivative, -1.0)) if derivative else 1.0
-            powers[..., p] = factor * u ** (p - derivative)
-        return powers @ _BASIS / self.spacing**derivative
+        return basis((t - self.start) / self.spacing - self.interval(t), derivative) / self.spacing**derivative
 
     def weights(self, t: np.ndarray | float, derivative: int = 0) -> np.ndarray:
         """Weights (..., controls) of all control points at each time."""

@@ -16,7 +16,7 @@ from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 
-COMMANDS = ("serve", "calibrate", "fit", "keys", "demo")
+COMMANDS = ("serve", "calibrate", "fit", "evaluate", "keys", "demo")
 IN_MM = """[{name}]
 name = "{name}"
 size = [1280, 960]
@@ -198,7 +198,10 @@ def test_ctrl_c_is_quiet(folder: Path) -> None:
         text=True,
         env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(folder / "empty-cache")},  # so that it takes long
     )
-    time.sleep(6.0)
+    end = time.monotonic() + 60.0
+    while not (folder / "never").exists() and time.monotonic() < end:
+        time.sleep(0.2)
+    time.sleep(1.0)  # what comes next is compiled
     process.send_signal(signal.SIGINT)
     output, error = process.communicate(timeout=120)
     assert process.returncode == 130

@@ -1,58 +1,178 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from streamfit.cameras import Lenses, project
-from streamfit.fit.residuals import Noise, reduce_views
+from streamfit.fit.residuals import Noise, reduce_views, view_terms
 
 NOISE = Noise(sd=np.full(3, 5.0), wander=np.zeros(3), freedom=1.5, confidence_power=1.0)
+WANDER = np.array([0.003, 0.01, 0.03])
+WANDERING = NOISE._replace(wander=WANDER)
+reduced_views = jax.jit(reduce_views)
 
 
 def setting(rig):
     rng = np.random.default_rng(0)
     lenses = rig.lenses()
     points = rng.normal((0, 1, 0), 0.3, (3, 3))
-    pixels = jax.vmap(lambda lens: project(lens, points).pixels)(lenses)
+    pixels = seen_by(lenses, points).pixels
     seen = np.concatenate([pixels, rng.uniform(0.3, 1.0, (len(rig.cameras), 3, 1))], -1)
     return lenses, points, seen
 
 
+@jax.jit
+def seen_by(lenses, points):
+    """The projections of K points, or of those that each camera has."""
+    count = lenses.focal.shape[0]
+    return jax.vmap(project)(lenses, jnp.broadcast_to(points, (count, *points.shape[-2:])))
+
+
+def at(points, seen):
+    return np.broadcast_to(points, seen.shape)
+
+
+def variance(lenses, seen):
+    """px^2 per axis, (C, K)."""
+    return (NOISE.sd * lenses.pixel[:, None]) ** 2 / seen[..., 2]
+
+
+@jax.jit
 def student_cost(lenses, points, seen, share):
     """Negative log-likelihood of bivariate Student-t errors, constants left out."""
-    total = 0.0
-    for c in range(seen.shape[0]):
-        lens = Lenses(*(x[c] for x in lenses))
-        square = jnp.sum((seen[c, :, :2] - project(lens, points).pixels) ** 2, -1)
-        variance = (NOISE.sd * lens.pixel) ** 2 / seen[c, :, 2]
-        cost = 0.5 * (NOISE.freedom + 2) * jnp.log1p(square / variance / NOISE.freedom)
-        total += share[c] * jnp.sum(jnp.where(seen[c, :, 2] > 0, cost, 0.0))
-    return total
+    square = jnp.sum((seen[..., :2] - seen_by(lenses, points).pixels) ** 2, -1) / variance(lenses, seen)
+    cost = 0.5 * (NOISE.freedom + 2) * jnp.log1p(square / NOISE.freedom)
+    return jnp.sum(share[:, None] * jnp.where(seen[..., 2] > 0, cost, 0.0))
 
 
 def test_force_is_the_slope_of_the_robust_cost(rig):
     lenses, points, seen = setting(rig)
     moved = points + 0.02
     share = np.linspace(0.2, 1.0, len(rig.cameras))
-    reduced = reduce_views(lenses, jnp.broadcast_to(moved, seen.shape), seen, NOISE, share)
-    slope = jax.grad(student_cost, 1)(lenses, moved, seen, share)
+    reduced = reduced_views(lenses, at(moved, seen), seen, NOISE, share)
+    slope = jax.jit(jax.grad(student_cost, 1))(lenses, moved, seen, share)
     np.testing.assert_allclose(reduced.force, -slope, rtol=1e-6, atol=1e-6)
 
 
 def test_information_is_the_curvature_where_the_fit_is_perfect(rig):
     lenses, points, seen = setting(rig)
-    reduced = reduce_views(lenses, jnp.broadcast_to(points, seen.shape), seen, NOISE)
-    curvature = jax.hessian(student_cost, 1)(lenses, points, seen, np.ones(len(rig.cameras)))
+    share = np.ones(len(rig.cameras))
+    reduced = reduced_views(lenses, at(points, seen), seen, NOISE, share)
+    curvature = jax.jit(jax.hessian(student_cost, 1))(lenses, points, seen, share)
     for k in range(3):
         np.testing.assert_allclose(reduced.information[k], curvature[k, :, k, :], rtol=1e-6)
 
 
+def stacked(lenses, points, seen, weight, share, k):
+    """Whitened residuals of keypoint k and their derivatives with respect to its place and its displacement.
+
+    The robust weights are held; the displacement's own residual, displacement / wander, stands last.
+    """
+    projection = seen_by(lenses, points)
+    precision = share * weight[:, k] * (NOISE.freedom + 2.0) / NOISE.freedom / variance(lenses, seen)[:, k]
+    root = np.sqrt(precision)[:, None]
+    residual = (root * (seen[:, k, :2] - projection.pixels[:, k])).reshape(-1)
+    slope = (root[..., None] * projection.jacobian[:, k]).reshape(-1, 3)
+    place = np.concatenate([-slope, np.zeros((3, 3))])
+    displacement = np.concatenate([-slope, np.eye(3) / WANDER[k]])
+    return np.concatenate([residual, np.zeros(3)]), place, displacement
+
+
+def test_force_is_the_slope_of_the_cost_with_the_displacement_minimised_out(rig):
+    lenses, points, seen = setting(rig)
+    moved = points + np.array([0.015, -0.01, 0.02])
+    share = np.linspace(0.2, 1.0, len(rig.cameras))
+    reduced = reduced_views(lenses, at(moved, seen), seen, WANDERING, share)
+    for k in range(3):
+        # the cost's displacement counts as the camera with the largest share does: here that share is 1
+        held = partial(stacked, seen=seen, weight=np.asarray(reduced.weight), share=share, k=k)
+        _, _, displaced = held(lenses, moved)
+
+        def least(place, held=held, displaced=displaced, k=k):
+            every = moved.copy()
+            every[k] = place
+            residual, _, _ = held(lenses, every)
+            best = np.linalg.lstsq(displaced, -residual, rcond=None)[0]
+            return 0.5 * np.sum((residual + displaced @ best) ** 2)
+
+        steps = 1e-5 * np.eye(3)
+        slope = [(least(moved[k] + step) - least(moved[k] - step)) / 2e-5 for step in steps]
+        np.testing.assert_allclose(reduced.force[k], -np.array(slope), rtol=1e-5, atol=1e-5 * np.abs(slope).max())
+
+
+def test_information_is_the_schur_complement_over_the_displacement(rig):
+    lenses, points, seen = setting(rig)
+    moved = points + np.array([0.015, -0.01, 0.02])
+    share = np.linspace(0.2, 1.0, len(rig.cameras))
+    reduced = reduced_views(lenses, at(moved, seen), seen, WANDERING, share)
+    for k in range(3):
+        _, a, b = stacked(lenses, moved, seen, np.asarray(reduced.weight), share, k)
+        complement = a.T @ a - a.T @ b @ np.linalg.solve(b.T @ b, b.T @ a)
+        np.testing.assert_allclose(reduced.information[k], complement, rtol=1e-7, atol=1e-7 * complement.max())
+
+
+def test_a_common_share_scales_everything(rig):
+    """The displacement persists as the views do: half the instants' worth is half of the whole."""
+    lenses, points, seen = setting(rig)
+    moved, share = at(points + 0.02, seen), np.linspace(0.2, 1.0, len(rig.cameras))
+    whole = reduced_views(lenses, moved, seen, WANDERING, share)
+    half = reduced_views(lenses, moved, seen, WANDERING, 0.5 * share)
+    np.testing.assert_allclose(half.information, 0.5 * whole.information, rtol=1e-12)
+    np.testing.assert_allclose(half.force, 0.5 * whole.force, rtol=1e-12)
+    np.testing.assert_allclose(half.weight, whole.weight, rtol=1e-12)
+
+
+def test_more_cameras_say_no_more_than_the_wander_lets_them(rig):
+    lenses, points, seen = setting(rig)
+    sure = WANDERING._replace(sd=np.full(3, 0.2))
+    most = []
+    for times in (1, 20):
+        many = Lenses(*(np.concatenate([x] * times) for x in lenses))
+        views = np.concatenate([seen] * times)
+        information = reduced_views(many, at(points, views), views, sure, np.ones(len(views))).information
+        most.append(np.linalg.eigvalsh(information))
+    bound = WANDER[:, None] ** -2
+    assert (most[0] < most[1]).all()
+    assert (most[1] < bound).all()
+    np.testing.assert_allclose(most[1], np.broadcast_to(bound, (3, 3)), rtol=1e-3)
+
+
+def test_what_all_cameras_see_alike_is_a_displacement_and_no_outlier(rig):
+    lenses, points, seen = setting(rig)
+    away = np.array([[0.001, 0, 0], [0, 0.01, 0], [0, 0, 0.025]])
+    seen[..., :2] = seen_by(lenses, points + away).pixels
+    sure = NOISE._replace(sd=np.full(3, 1.0))
+    compiled = jax.jit(view_terms)
+    terms = compiled(lenses, at(points, seen), seen, sure._replace(wander=WANDER))
+    np.testing.assert_allclose(terms.displacement, away, atol=1e-3)
+    assert np.asarray(terms.weight).min() > 0.5
+    assert np.linalg.norm(terms.left, axis=-1).max() < 0.1 * np.linalg.norm(terms.residual, axis=-1).max()
+    stiff = compiled(lenses, at(points, seen), seen, sure)
+    assert np.median(np.asarray(stiff.weight)[:, 1:], 0).max() < 0.2
+
+
 def test_missing_points_count_for_nothing(rig):
     lenses, points, seen = setting(rig)
-    seen[2, 1] = [np.nan, np.nan, 0.0]
-    without = reduce_views(lenses, jnp.broadcast_to(points, seen.shape), seen, NOISE)
-    assert np.isfinite(without.information).all()
-    assert np.isfinite(without.force).all()
-    assert without.weight[2, 1] == 0.0
+    moved, one = at(points + 0.01, seen), np.ones(len(rig.cameras))
+    without_view = np.where(np.arange(len(one)) == 2, 0.0, one)
+    for noise in (NOISE, WANDERING):
+        blind = seen.copy()
+        blind[2, 1] = [np.nan, np.nan, 0.0]
+        without = reduced_views(lenses, moved, blind, noise, one)
+        fewer = reduced_views(lenses, moved, seen, noise, without_view)
+        assert without.weight[2, 1] == 0.0
+        np.testing.assert_allclose(without.information[1], fewer.information[1], rtol=1e-9)
+        np.testing.assert_allclose(without.force[1], fewer.force[1], rtol=1e-9)
+        assert np.isfinite(without.force).all()
+
+
+def test_a_keypoint_that_nobody_sees_says_nothing(rig):
+    lenses, points, seen = setting(rig)
+    seen[:, 1, 2] = 0.0
+    reduced = reduced_views(lenses, at(points, seen), seen, WANDERING, np.ones(len(rig.cameras)))
+    assert not np.asarray(reduced.information[1]).any()
+    assert not np.asarray(reduced.force[1]).any()
 
 
 def test_an_outlier_pulls_less_than_a_small_error(rig):
@@ -60,8 +180,6 @@ def test_an_outlier_pulls_less_than_a_small_error(rig):
     near, far = seen.copy(), seen.copy()
     near[0, 0, 0] += 5.0
     far[0, 0, 0] += 400.0
-    pull = [
-        np.linalg.norm(reduce_views(lenses, jnp.broadcast_to(points, seen.shape), s, NOISE).force[0])
-        for s in (near, far)
-    ]
+    one = np.ones(len(rig.cameras))
+    pull = [np.linalg.norm(reduced_views(lenses, at(points, seen), s, NOISE, one).force[0]) for s in (near, far)]
     assert pull[1] < 0.2 * pull[0]

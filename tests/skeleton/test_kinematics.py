@@ -18,13 +18,13 @@ def scattered(skeleton):
     @jax.jit
     def call(q, scale):
         pose = kinematics.pose(q, scale)
-        points = kinematics.keypoints(pose, places)
-        return pose, points, kinematics.jacobian(pose, points), kinematics.scale_jacobian(pose, q)
+        points = kinematics.keypoints(pose, kinematics.places(scale, places))
+        return pose, points, kinematics.jacobian(pose, points), kinematics.scale_jacobian(pose, q, places)
 
     @jax.jit
     def derivatives(q, scale):
         def points(q, scale):
-            return kinematics.keypoints(kinematics.pose(q, scale), places)
+            return kinematics.keypoints(kinematics.pose(q, scale), kinematics.places(scale, places))
 
         return jax.jacfwd(points, (0, 1))(q, scale)
 
@@ -49,7 +49,9 @@ def test_equals_mujoco_at_random_poses_and_scales(skeleton, scattered):
         np.testing.assert_allclose(pose.position, data.xpos[1:], atol=1e-9)
         np.testing.assert_allclose(pose.rotation.reshape(-1, 9), data.xmat[1:], atol=1e-9)
         np.testing.assert_allclose(pose.anchor, data.xanchor, atol=1e-9)
-        turned = np.einsum("kij,kj->ki", data.xmat.reshape(-1, 3, 3)[1 + kinematics.body], places)
+        turned = np.einsum(
+            "kij,kj->ki", data.xmat.reshape(-1, 3, 3)[1 + kinematics.body], kinematics.places(scale, places)
+        )
         np.testing.assert_allclose(points, data.xpos[1 + kinematics.body] + turned, atol=1e-9)
 
 

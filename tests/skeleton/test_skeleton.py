@@ -98,6 +98,50 @@ def test_scaling_a_thigh_moves_the_knee_and_leaves_the_pelvis(skeleton):
     assert np.linalg.norm(thigh) / np.linalg.norm(other) == pytest.approx(1.2, abs=0.01)
 
 
+def joint_centres(skeleton, scale):
+    """Where each body is at zero, m."""
+    data = mujoco.MjData(skeleton.scaled(scale))
+    data.qpos[:] = skeleton.joint_positions(np.zeros(len(skeleton.coordinates)), scale)
+    mujoco.mj_kinematics(skeleton.scaled(scale), data)
+    return {body: data.body(body).xpos.copy() for body in skeleton.bodies}
+
+
+@pytest.mark.parametrize(
+    ("group", "limb", "first"),
+    [("hip_width", ("femur", "tibia", "talus", "calcn", "toes"), "femur"), ("shoulder_width", ("humerus",), "humerus")],
+)
+def test_a_width_scales_only_where_the_limbs_are_along_it(skeleton, group, limb, first):
+    """The limbs move out with their joints, as they are; nothing else moves, and nothing of them grows."""
+    before, after = joint_centres(skeleton, {}), joint_centres(skeleton, {group: 1.5})
+    side = abs(before[f"{first}_r"][2])
+    arm = ("humerus", "ulna", "radius", "hand")
+    moves = arm if first == "humerus" else limb
+    for body in skeleton.bodies:
+        name, _, which = body.rpartition("_")
+        out = {"r": 0.5, "l": -0.5}[which] * side if name in moves else 0.0
+        np.testing.assert_allclose(after[body] - before[body], [0.0, 0.0, out], atol=1e-12, err_msg=body)
+
+
+def test_a_width_comes_in_place_of_its_trunks_factor_along_that_axis(skeleton):
+    before, after = joint_centres(skeleton, {}), joint_centres(skeleton, {"pelvis": 1.2})
+    np.testing.assert_allclose(after["femur_r"], before["femur_r"] * [1.2, 1.2, 1.0], atol=1e-12)
+    np.testing.assert_allclose(after["torso"], before["torso"] * 1.2, atol=1e-12)
+
+
+def test_says_which_group_scales_what(skeleton):
+    assert len(skeleton.groups) == 15
+    body = skeleton.bodies.index
+
+    def of(groups):
+        return tuple(skeleton.groups[g] for g in np.atleast_1d(groups))
+
+    assert of(skeleton.size_group[body("femur_l")]) == ("thigh_l",)
+    assert of(skeleton.centre_group[body("femur_l")]) == ("pelvis", "pelvis", "hip_width")
+    assert of(skeleton.centre_group[body("humerus_r")]) == ("torso", "torso", "shoulder_width")
+    assert of(skeleton.centre_group[body("tibia_r")]) == ("thigh_r",) * 3
+    assert of(skeleton.centre_group[body("pelvis")]) == ("pelvis",) * 3
+
+
 @pytest.mark.parametrize("name", ["nosuch", "missing.xml"])
 def test_a_skeleton_that_is_not_there_is_one_line(name):
     with pytest.raises(InputError, match="rajagopal") as error:
@@ -113,19 +157,61 @@ def test_a_file_that_is_no_model_is_one_line(tmp_path):
     assert "\n" not in str(error.value)
 
 
+POLE = """<mujoco><worldbody><body name="base">
+<joint name="tx" type="slide" axis="1 0 0"/><joint name="ty" type="slide" axis="0 1 0"/>
+<joint name="tz" type="slide" axis="0 0 1"/><joint name="a" axis="0 0 1"/><joint name="b" axis="1 0 0"/>
+<joint name="c" axis="0 1 0"/><geom size=".1"/>
+<body name="tip" pos="0 1 0" euler="10 20 30">
+<joint name="bend" pos="0 .1 0" axis="0 0 1"/>
+<geom size=".1" name="ball"/></body></body></worldbody>
+<custom><tuple name="scale:all"><element objtype="body" objname="base"/>
+<element objtype="body" objname="tip"/></tuple></custom></mujoco>"""
+
+
 def test_any_model_with_scale_groups_will_do(tmp_path):
     path = tmp_path / "pole.xml"
-    path.write_text(
-        """<mujoco><worldbody><body name="base">
-        <joint name="tx" type="slide" axis="1 0 0"/><joint name="ty" type="slide" axis="0 1 0"/>
-        <joint name="tz" type="slide" axis="0 0 1"/><joint name="a" axis="0 0 1"/><joint name="b" axis="1 0 0"/>
-        <joint name="c" axis="0 1 0"/><geom size=".1"/>
-        <body name="tip" pos="0 1 0" euler="10 20 30">
-        <joint name="bend" pos="0 .1 0" axis="0 0 1"/>
-        <geom size=".1"/></body></body></worldbody>
-        <custom><tuple name="scale:all"><element objtype="body" objname="base"/>
-        <element objtype="body" objname="tip"/></tuple></custom></mujoco>"""
-    )
+    path.write_text(POLE)
     pole = Skeleton.load(path)
     assert pole.coordinates == ("tx", "ty", "tz", "a", "b", "c", "bend")
     assert pole.groups == ("all",)
+    assert pole.size_group.tolist() == [0, 0]
+    assert pole.centre_group.tolist() == [[0, 0, 0]] * 2
+
+
+TIP = '<element objtype="body" objname="tip"/>'
+
+
+@pytest.mark.parametrize(
+    ("element", "hint"),
+    [
+        ("", r"body 'tip' is in no scale group.*'scale:GROUP'"),
+        ('<element objtype="geom" objname="ball"/>', r"tuple 'scale:all' may hold bodies, and joints with prm"),
+        (TIP + '<element objtype="joint" objname="bend"/>', r"tuple 'scale:all' may hold .* prm 1, 2 or 3"),
+        (TIP + '<element objtype="joint" objname="bend" prm="4"/>', r"tuple 'scale:all' may hold .* prm 1, 2 or 3"),
+    ],
+)
+def test_a_bad_scale_group_is_one_line(tmp_path, element, hint):
+    path = tmp_path / "pole.xml"
+    path.write_text(POLE.replace(TIP, element))
+    with pytest.raises(InputError, match=hint) as error:
+        Skeleton.load(path)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "hint"),
+    [
+        ('name="tz" type="slide"', 'name="tz"', "three slide joints, then three hinge"),
+        ('name="a" axis="0 0 1"', 'name="a" axis="0 1 0"', "turn about z, x, y"),
+        ('<joint name="bend" pos="0 .1 0" axis="0 0 1"/>', '<joint name="bend" type="ball"/>', "slide and hinge"),
+        ("<custom>", '<equality><joint joint1="bend" joint2="c"/></equality><custom>', "'bend' follows 'c'"),
+    ],
+)
+def test_a_model_of_another_kind_is_one_line(tmp_path, was, becomes, hint):
+    path = tmp_path / "pole.xml"
+    assert was in POLE
+    path.write_text(POLE.replace(was, becomes))
+    with pytest.raises(InputError, match=hint) as error:
+        Skeleton.load(path)
+    assert "\n" not in str(error.value)

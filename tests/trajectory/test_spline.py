@@ -1,8 +1,9 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from streamfit.trajectory import UniformSpline
+from streamfit.trajectory import SUPPORT, UniformSpline, basis
 
 
 def test_equals_scipy_with_derivatives():
@@ -40,3 +41,34 @@ def test_shifting_keeps_the_curve(shift):
     t = np.linspace(later.start, spline.end - 1e-9, 11)
     continued = np.concatenate([controls[shift:], np.zeros(shift)])
     np.testing.assert_allclose(later.weights(t) @ continued, spline.weights(t) @ controls)
+
+
+@pytest.mark.parametrize("derivative", range(4))
+def test_basis_goes_on_beyond_its_interval(derivative):
+    """The weights are the one cubic that SciPy's B-spline has in the interval, wherever it is asked."""
+    rng = np.random.default_rng(2)
+    controls = rng.normal(size=SUPPORT)
+    piece = BSpline(np.arange(-3.0, 5.0), controls, 3, extrapolate=True)
+    place = np.array([[-0.4, 0.0], [0.3, 1.0], [0.99, 1.7]])
+    assert basis(place).shape == (3, 2, SUPPORT)
+    np.testing.assert_allclose(basis(place, derivative) @ controls, piece(place, nu=derivative), atol=1e-12)
+
+
+def test_basis_is_the_same_for_numpy_and_jax():
+    place = np.array([-0.2, 0.0, 0.4, 1.1])
+    for derivative in range(3):
+        np.testing.assert_allclose(basis(jnp.asarray(place), derivative), basis(place, derivative), rtol=1e-14)
+
+
+def test_local_weights_are_the_basis_in_seconds():
+    spline = UniformSpline(2.0, 0.05, 4)
+    t = np.array([2.0, 2.06, 2.19])
+    place = (t - 2.0) / 0.05 - spline.interval(t)
+    assert spline.interval(t).tolist() == [0, 1, 3]
+    np.testing.assert_allclose(spline.local_weights(t, 1), basis(place, 1) / 0.05)
+
+
+def test_times_outside_take_the_first_or_the_last_interval():
+    spline = UniformSpline(2.0, 0.05, 4)
+    assert (spline.controls, spline.end) == (7, pytest.approx(2.2))
+    assert spline.interval(np.array([1.0, 1.99, 2.2, 9.0])).tolist() == [0, 0, 3, 3]

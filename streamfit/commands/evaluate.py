@@ -1,0 +1,202 @@
+"""`streamfit evaluate`."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamfit.cameras import Rig
+from streamfit.commands.evaluate_pictures import pictures
+from streamfit.commands.evaluate_scene import Scene
+from streamfit.commands.evaluate_tables import Method, Tracked, evaluation
+from streamfit.commands.fit import subject_for
+from streamfit.commands.fit_report import make_folder
+from streamfit.commands.live_fit import Fitted, Motion, fit_recording
+from streamfit.commands.recording import Recording, open_recording
+from streamfit.commands.sightings import Sightings, sightings
+from streamfit.commands.stick_figure import StickFigure
+from streamfit.commands.videos import open_videos
+from streamfit.daemon.instants import Instant
+from streamfit.errors import InputError
+from streamfit.fit.calibration import Fit, Movement, finish
+from streamfit.fit.estimate import View
+from streamfit.fit.offline import fit_offline
+from streamfit.fit.trial import Trial
+from streamfit.fit.two_stage import fit_two_stage
+from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.subject import Subject
+from streamfit.view.report import Picture, render_report
+from streamfit.view.terminal import Show
+
+LAG = 0.1  # s, of the smoothed topic: the daemon's own
+TRIANGULATION = "triangulation"
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What is evaluated: one person's recording and subject. What is costly is made once, when it is asked for."""
+
+    recording: Recording
+    skeleton: Skeleton
+    subject: Subject
+    show: Show
+
+    @cached_property
+    def instants(self) -> list[Instant]:
+        """The instants that the live engine is given."""
+        return list(self.recording.played(self.recording.live(self.skeleton, self.subject)))
+
+    @cached_property
+    def t(self) -> np.ndarray:
+        """(T,) s, of the instants."""
+        return np.array([instant.t for instant in self.instants])
+
+    @cached_property
+    def cameras(self) -> tuple[Rig, np.ndarray]:
+        """The rig as calibration has refined it, where it has, and the clock (C,) s of each camera."""
+        return self.subject.rig_for(self.recording.rig)
+
+    @cached_property
+    def seen(self) -> Sightings:
+        """Every view that was used, at its time as refined."""
+        rig, clock = self.cameras
+        views = [view for instant in self.instants for view in instant.views]
+        rows = sightings(self.t, views, len(rig.names))
+        return replace(rows, t=rows.t + clock)
+
+    @cached_property
+    def fitted(self) -> Fitted:
+        return fit_recording(self.recording, self.skeleton, self.subject, LAG, self.show)
+
+    @cached_property
+    def trial(self) -> Trial:
+        instants = [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views]) for i in self.instants]
+        return Trial(self.recording.name, self.recording.rig, instants)
+
+    @property
+    def known(self) -> tuple[Skeleton, KeypointSet]:
+        return self.skeleton, self.recording.keypoints
+
+    @cached_property
+    def figure(self) -> StickFigure:
+        return StickFigure(self.skeleton, self.recording.keypoints, self.subject)
+
+
+def movements(case: Case) -> dict[str, Callable[[], Movement]]:
+    """The methods that give a movement, best known first; each is run when it is called."""
+    return {
+        "live": lambda: _moved(case, "live", case.fitted.kinematics),
+        "smoothed": lambda: _moved(case, "smoothed", case.fitted.smoothed),
+        "offline": lambda: _whole(case, fit_offline([case.trial], *case.known, case.subject)),
+        "two-stage": lambda: _whole(case, fit_two_stage([case.trial], *case.known, subject=case.subject)),
+    }
+
+
+def evaluate_session(
+    session: Path,
+    output: Path,
+    subject: Path | None = None,
+    cameras: Sequence[str] | None = None,
+    person: str | None = None,
+    skeleton: str = "rajagopal",
+    videos: Sequence[str] = (),
+    methods: Sequence[str] | None = None,
+    show: Show = lambda what, share: None,
+) -> dict[str, Any]:
+    """Compare the methods on a session; write tables, pictures and report into `output`. InputError.
+
+    Gives the map of `evaluation.json`.
+    """
+    body = Skeleton.load(skeleton)
+    recording = open_recording(session, body, cameras, person)
+    case = Case(recording, body, subject_for(recording, body, subject, None), show)
+    files = open_videos(videos, recording.rig)
+    chosen = _chosen(methods, [*movements(case), TRIANGULATION])
+    make_folder(output)
+    results = [_run(case, name) for name in chosen]
+    report = evaluation(recording, case.subject, _source(case, subject), case.t, case.seen, results, body)
+    show("drawing", 0.0)
+    scene = Scene(
+        calibrated=case.cameras[0],
+        clock=case.cameras[1],
+        keypoints=recording.keypoints.names,
+        skeleton=body,
+        figure=case.figure,
+        seen=case.seen,
+        methods=results,
+        videos=files,
+        t0=float(case.t[0]),
+    )
+    drawn = list(pictures(scene))
+    _write(output, report, drawn)
+    return report
+
+
+def _write(output: Path, report: dict[str, Any], drawn: Sequence[Picture]) -> None:
+    try:
+        (output / "evaluation.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+        for picture in drawn:
+            (output / f"{picture.name}.png").write_bytes(picture.png)
+        (output / "report.html").write_text(render_report(report, drawn), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{error.filename or output}: cannot be written: {error.strerror}") from None
+
+
+def summary(report: dict[str, Any], output: Path) -> str:
+    """The evaluation in a few lines."""
+    lines = [f"{report['session']}: person {report['person']}, subject {report['subject']['source']}"]
+    for name, method in report["methods"].items():
+        shares = [(f"GC_{limit}", method[f"GC_{limit}"], ".2f") for limit in report["limits"]]
+        scores = [*shares, ("median px", method["median_px"], ".1f")]
+        values = (f"{what} {'-' if value is None else format(value, digits)}" for what, value, digits in scores)
+        lines.append(f"{name + ':':14} " + "  ".join(values))
+    return "\n".join([*lines, f"report in {output / 'report.html'}"])
+
+
+def _chosen(asked: Sequence[str] | None, available: Sequence[str]) -> list[str]:
+    if asked is None:
+        return list(available)
+    for name in asked:
+        if name not in available:
+            raise InputError(f"--methods: there is no {name!r}; there are {', '.join(available)}")
+    if not asked:
+        raise InputError(f"--methods: names none; there are {', '.join(available)}")
+    return list(dict.fromkeys(asked))
+
+
+def _run(case: Case, name: str) -> Method:
+    case.show(name, 0.0)
+    if name == TRIANGULATION:
+        return Method(name, case.seen.consistency_of_triangulation(case.cameras[0], case.subject.noise), None)
+    movement = movements(case)[name]()
+    return Method(name, case.seen.consistency(movement.rig, movement.t, movement.keypoints), movement)
+
+
+def _moved(case: Case, name: str, motion: Motion | None) -> Tracked:
+    """What the live engine published, NaN while it had lost the person."""
+    assert motion is not None, "the live engine has both topics"
+    rig, _ = case.cameras
+    followed = (motion.state != "lost")[:, None]
+    q, sd = np.where(followed, motion.q, np.nan), np.where(followed, motion.sd, np.nan)
+    return Tracked(name, rig, motion.t, q, case.figure.keypoints(q) @ rig.to_ground, sd, case.fitted.events)
+
+
+def _whole(case: Case, fit: Fit) -> Movement:
+    """The recording as a fit of the whole of it has it; nowhere, where it cannot be fitted."""
+    try:
+        return finish(fit, case.show).movements[0]
+    except InputError:
+        count = len(case.t), len(case.recording.keypoints.names), 3
+        q = np.full((len(case.t), len(case.skeleton.coordinates)), np.nan)
+        return Movement(case.recording.name, case.cameras[0], case.t, q, np.full(count, np.nan))
+
+
+def _source(case: Case, file: Path | None) -> str:
+    """Where the subject is from."""
+    if file is not None:
+        return str(file)
+    return "generic" if case.recording.file.subject_toml is None else "that of the session"

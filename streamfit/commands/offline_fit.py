@@ -1,0 +1,42 @@
+"""The fit of a whole recording at once, by the person's frozen body."""
+
+import time
+
+import numpy as np
+
+from streamfit.commands.live_fit import Fitted, Motion
+from streamfit.commands.recording import Recording
+from streamfit.fit.calibration import finish
+from streamfit.fit.estimate import View
+from streamfit.fit.offline import fit_offline
+from streamfit.fit.trial import Trial
+from streamfit.skeleton import Skeleton
+from streamfit.subject import Subject
+from streamfit.view.terminal import Show
+
+
+def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: Show) -> Fitted:
+    """Fit a recording with all its instants at once. Instants that no view is near are left out. InputError."""
+    live = recording.live(skeleton, subject)
+    instants = list(recording.played(live, show))
+    trial = Trial(
+        recording.name,
+        recording.rig,
+        [(i.t, [View(view.camera, view.t, view.xyc) for view in i.views]) for i in instants],
+    )
+    started = time.perf_counter()
+    movement = finish(fit_offline([trial], skeleton, recording.keypoints, subject), show).movements[0]
+    seconds = time.perf_counter() - started
+    near = np.isfinite(movement.q).all(1)
+    q = movement.q[near]
+    state = np.full(len(q), "tracking", object)
+    return Fitted(
+        kinematics=Motion(movement.t[near], q, np.full(q.shape, np.nan), state),
+        smoothed=None,
+        keypoints=movement.keypoints[near],
+        events=[],
+        steps=[],
+        views=[i.views for i in instants],
+        seconds=np.array([seconds]),
+        rejected=dict(live.rejected),
+    )

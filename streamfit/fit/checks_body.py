@@ -1,0 +1,163 @@
+"""What the fitted body says about a calibration: whether it is a person's, and how much of it is known."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from streamfit.fit.anatomy import WIDTHS
+from streamfit.fit.calibration import Calibration
+from streamfit.fit.checks_views import listed
+from streamfit.fit.evidence import Evidence, Finding
+from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.skeleton.skeleton import ROOT_COORDINATES
+from streamfit.subject import SKELETON_STATURE
+
+NOBODY = (0.5, 2.4)
+"""m: statures that nobody has."""
+SMALL, TALL = 1.40, 2.05
+"""m beyond which a stature is worth a word."""
+ODD = 0.25
+"""A segment this much longer or shorter than the others, relatively, is odd. Feet in video come out 0.22 shorter than
+drawn, the upper arms of one well known person 0.19 longer."""
+UNKNOWN = 0.012
+"""m: standard deviation from which the place of a keypoint, or the end of a segment, counts as not known."""
+MOVES, FEWEST_MOVING = 0.35, 4
+"""rad by which a joint moves, and how many do in the least of movements. Of someone who stands, none does; of someone
+on a treadmill whose arms nobody sees, seven."""
+
+
+def lengths(skeleton: Skeleton, keypoints: KeypointSet) -> np.ndarray:
+    """What each group scales (G,): m, unscaled; the farthest joint or keypoint in its frame. 0 where none is seen.
+
+    A joint counts where keypoints lie on both of its sides, so that the views tell of it.
+    """
+    body = keypoints.body_indices(skeleton.bodies)
+    parent = skeleton.model.body_parentid[1:] - 1
+    carries = np.bincount(body, minlength=len(parent))
+    below = carries.copy()
+    for b in reversed(range(1, len(parent))):
+        below[parent[b]] += below[b]
+    out = np.zeros(len(skeleton.groups))
+
+    def reach(group: int, length: float) -> None:
+        out[group] = max(out[group], length)
+
+    for k, b in enumerate(body.tolist()):
+        reach(int(skeleton.size_group[b]), float(np.linalg.norm(keypoints.positions[k])))
+    centres = skeleton.model.body_pos[1:]
+    for b in np.flatnonzero((parent >= 0) & (below > 0) & (below < len(body))).tolist():
+        for group in skeleton.centre_group[b].tolist():
+            reach(group, float(np.linalg.norm(centres[b][skeleton.centre_group[b] == group])))
+    return out
+
+
+def stature(skeleton: Skeleton, keypoints: KeypointSet, calibration: Calibration) -> float:
+    """How tall the person is (m): the factors, each counted by its length."""
+    factors, weight = calibration.subject.factors(skeleton), _segments(skeleton, keypoints)
+    return SKELETON_STATURE * float(factors @ weight / weight.sum()) if weight.any() else np.nan
+
+
+def size(evidence: Evidence, skeleton: Skeleton, keypoints: KeypointSet, tall: float) -> list[Finding]:
+    """Whether anybody is as `tall` (m) as the fit, or the points that it was fitted to, say."""
+    seen, fitted = _distances(evidence.points), _distances(evidence.fitted)
+    both = np.isfinite(seen) & (fitted > 1e-3)
+    if not both.any():
+        return []
+    # a fit keeps to sizes that people have, whatever the units
+    tall *= float(np.median(seen[both] / fitted[both]))
+    if not NOBODY[0] <= tall <= NOBODY[1]:
+        # whichever point is which: a person's points are as far apart as a person's are
+        spread = np.sqrt(np.nanmean(seen**2) / np.mean(_distances(drawn(skeleton, keypoints)[None]) ** 2))
+        if NOBODY[0] <= SKELETON_STATURE * spread <= NOBODY[1]:
+            text = "The points are as far apart as a person's, but not as the keypoint set says they are"
+            return [Finding("poor", f"{text}: is it that of the detector, in its order?")]
+        text = f"The person would be {tall:.{0 if tall > 10.0 else 2}f} m tall: the units of cameras.toml are wrong"
+        return [Finding("poor", f'{text}; translations must be in metres (or say units = "mm").')]
+    if tall < SMALL:
+        return [Finding("note", f"About {tall:.2f} m tall: a child or a small person.")]
+    if tall > TALL:
+        return [Finding("note", f"About {tall:.2f} m tall: a very tall person, or a rig that is calibrated too large.")]
+    return []
+
+
+def drawn(skeleton: Skeleton, keypoints: KeypointSet) -> np.ndarray:
+    """Where the keypoints (K, 3) of the unscaled skeleton are in the anatomical position, m."""
+    data = mujoco.MjData(skeleton.model)
+    mujoco.mj_kinematics(skeleton.model, data)
+    body = keypoints.body_indices(skeleton.bodies) + 1
+    return data.xpos[body] + np.einsum("kij,kj->ki", data.xmat[body].reshape(-1, 3, 3), keypoints.positions)
+
+
+def proportions(skeleton: Skeleton, keypoints: KeypointSet, calibration: Calibration) -> list[Finding]:
+    """Segments that are far from the proportions of people. Widths are where limbs turn about, and are left out."""
+    factors, known = calibration.subject.factors(skeleton), _segments(skeleton, keypoints) > 0.0
+    if not known.any():
+        return []
+    usual = float(np.median(factors[known]))
+    apart = np.where(known, factors / usual - 1.0, 0.0)
+    odd = [g for g in np.argsort(-np.abs(apart)) if abs(apart[g]) > ODD]
+    if not odd:
+        return []
+    which = listed([f"{skeleton.groups[g]} ({apart[g]:+.0%})" for g in odd])
+    advice = "check those keypoints, or record a trial in which these joints move"
+    return [Finding("usable", f"Out of proportion to the other segments: {which}; {advice}.")]
+
+
+def movement(evidence: Evidence) -> list[Finding]:
+    """Whether the person moves at all: joints turn about centres that nothing else shows."""
+    poses = evidence.q[np.isfinite(evidence.q).all(1), ROOT_COORDINATES:]
+    if not len(poses):
+        return []
+    spread = np.subtract(*np.percentile(poses, [95, 5], axis=0))
+    if (moving := int((spread > MOVES).sum())) >= FEWEST_MOVING:
+        return []
+    text = f"The person hardly moves ({moving} joint angles by more than {np.degrees(MOVES):.0f} degrees)"
+    advice = "where the joints are cannot be told; record walking, squats and raised arms as well"
+    return [Finding("poor", f"{text}: {advice}.")]
+
+
+def unknown(skeleton: Skeleton, keypoints: KeypointSet, calibration: Calibration) -> list[Finding]:
+    """Of each segment, what the recordings tell too little of: its size, and the worst known of its keypoints."""
+    shape = calibration.shape
+    if shape is None:
+        return []
+    size = shape.scale * lengths(skeleton, keypoints)
+    vague = [(sd, f"the size of {group}") for group, sd in zip(shape.groups, size, strict=True)]
+    for body in dict.fromkeys(keypoints.bodies):
+        here = [k for k, other in enumerate(keypoints.bodies) if other == body]
+        worst = max(here, key=lambda k: shape.offsets[k])
+        vague.append((shape.offsets[worst], f"where {keypoints.names[worst]} sits on {body}"))
+    vague = sorted((row for row in vague if row[0] > UNKNOWN), reverse=True)
+    if not vague:
+        return []
+    which = listed([f"{what} (to {1000 * sd:.0f} mm)" for sd, what in vague])
+    advice = "record a trial in which these segments move and turn, or give places in the keypoint set"
+    return [Finding("usable", f"Too little movement to tell {which}: {advice}.")]
+
+
+def ended(calibration: Calibration) -> list[Finding]:
+    """Whether the fit came to its end."""
+    if calibration.converged:
+        return []
+    text = f"The fit was left after {calibration.steps} steps, before it had converged"
+    return [Finding("usable", f"{text}: calibrate again and let it end, or with more movement.")]
+
+
+def standing(calibration: Calibration) -> list[Finding]:
+    """Whether a trial of quiet standing says where the joints' angles begin."""
+    if calibration.standing:
+        return []
+    text = "No trial of quiet standing: absolute angles rest on the landmarks alone"
+    return [Finding("note", f"{text}; record one, or name it with --static.")]
+
+
+def _distances(points: np.ndarray) -> np.ndarray:
+    """Between the points (N, K, 3) of each instant: (N, K, K), m."""
+    return np.asarray(np.linalg.norm(points[:, :, None] - points[:, None], axis=-1))
+
+
+def _segments(skeleton: Skeleton, keypoints: KeypointSet) -> np.ndarray:
+    """The lengths of the groups that are segments, of which something is seen; 0 of the others."""
+    width = np.array([group.endswith(WIDTHS) for group in skeleton.groups])
+    return np.where(width, 0.0, lengths(skeleton, keypoints))

@@ -1,0 +1,65 @@
+"""What a calibration is worth: good, usable or poor, and why, in words that a technician can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from streamfit.fit.calibration import Calibration
+from streamfit.fit.checks_body import ended, movement, proportions, size, standing, stature, unknown
+from streamfit.fit.checks_views import (
+    agreement,
+    angle_between_views,
+    cameras_off,
+    few_views,
+    keypoints_off,
+    missing_keypoints,
+)
+from streamfit.fit.evidence import Finding, gather
+from streamfit.fit.exchange import sides_exchanged
+from streamfit.fit.people import one_person
+from streamfit.fit.trial import Trial
+from streamfit.skeleton import KeypointSet, Skeleton
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The grade is that of the worst reason; notes do not lower it."""
+
+    grade: Literal["good", "usable", "poor"]
+    reasons: tuple[str, ...]
+    """One sentence each: what, where, what to do. The worst first, causes before what comes of them."""
+    notes: tuple[str, ...]
+
+
+def judge(trials: Sequence[Trial], skeleton: Skeleton, keypoints: KeypointSet, calibration: Calibration) -> Verdict:
+    """Judge a calibration of these trials by a sample of their views and by what it found."""
+    evidence = gather(trials, calibration)
+    subject, tall = calibration.subject, stature(skeleton, keypoints, calibration)
+    exchanged, trials_exchanged = sides_exchanged(evidence, skeleton, keypoints, subject)
+    wrong = size(evidence, skeleton, keypoints, tall)
+    findings = [
+        *wrong,
+        *exchanged,
+        *one_person(evidence, skeleton, keypoints, tall, trials_exchanged),
+        *angle_between_views(evidence),
+        *few_views(trials, evidence),
+        *missing_keypoints(evidence, keypoints.names),
+        *movement(evidence),
+        *cameras_off(evidence, subject),
+        *([] if _poor(wrong) else agreement(evidence, refined=bool(subject.refined))),
+    ]
+    if not _poor(findings):
+        # else these come of it, and would only distract
+        findings += keypoints_off(evidence, keypoints.names)
+        findings += proportions(skeleton, keypoints, calibration)
+        findings += unknown(skeleton, keypoints, calibration)
+        findings += ended(calibration)
+    findings += standing(calibration)
+    poor, usable, notes = (tuple(f.text for f in findings if f.level == level) for level in ("poor", "usable", "note"))
+    return Verdict("poor" if poor else "usable" if usable else "good", poor + usable, notes)
+
+
+def _poor(findings: Sequence[Finding]) -> bool:
+    return any(finding.level == "poor" for finding in findings)
