@@ -38,17 +38,23 @@ def angle_errors(t: np.ndarray, degrees: np.ndarray, coordinates: list[str], tru
     Legs: the pelvis' rotations, hip flexion, adduction, rotation, knee and ankle. All: every rotation with
     truth but those of toes and wrists. The first 0.15 s are left out.
     """
-    with np.load(truth) as file:
-        names, times, angles = [str(name) for name in file["angle_names"]], file["angle_t"], file["angles"]
-    usable = (t >= times[0] + _SETTLING) & (t <= times[-1])
-    errors = {
-        name: degrees[usable, coordinates.index(name)] - np.interp(t[usable], times, angles[:, i])
-        for i, name in enumerate(names)
-        if name in coordinates and not name.startswith(_LEFT_OUT)
-    }
+    inside, true = angles_at(t, coordinates, truth)
+    errors = {name: degrees[inside, coordinates.index(name)] - angle[inside] for name, angle in true.items()}
     legs = [errors[name] for name in LEGS if name in errors]
     every = list(errors.values())
     return AngleErrors(_rmse(legs, False), _rmse(legs, True), _rmse(every, False), _rmse(every, True))
+
+
+def angles_at(t: np.ndarray, coordinates: list[str], truth: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Which of the times (T,) count against a truth file, and at all of them its angles (T,), degrees, by name.
+
+    The first 0.15 s are left out, and the rotations of toes and wrists.
+    """
+    with np.load(truth) as file:
+        names, times, angles = [str(name) for name in file["angle_names"]], file["angle_t"], file["angles"]
+    known = [i for i, name in enumerate(names) if name in coordinates and not name.startswith(_LEFT_OUT)]
+    inside = (t >= times[0] + _SETTLING) & (t <= times[-1]) if len(times) else np.zeros(len(t), bool)
+    return inside, {names[i]: np.interp(t, times, angles[:, i]) for i in known}
 
 
 def instants(recording: SessionFile) -> int | None:

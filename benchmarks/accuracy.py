@@ -1,0 +1,197 @@
+#!/usr/bin/env python
+"""Joint angles against an optical reference: live, smoothed and offline, raw and with the mean removed."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import norm
+
+from streamfit.cameras import Rig
+from streamfit.commands.fit import subject_for
+from streamfit.commands.live_fit import Motion, fit_recording
+from streamfit.commands.offline_fit import fit_whole
+from streamfit.commands.recording import open_recording
+from streamfit.demo.score import LEGS, angles_at
+from streamfit.errors import InputError
+from streamfit.skeleton import Skeleton
+from streamfit.subject import Subject
+from streamfit.view.terminal import progress, run
+
+LEVELS = np.arange(0.05, 1.0, 0.05)
+"""Confidence levels at which the calibration error of the standard deviations is taken."""
+
+
+@dataclass(frozen=True)
+class Angle:
+    """One coordinate of one recording by one method, degrees; `within` (L,): share within each of LEVELS, and 95 %."""
+
+    session: str
+    method: str
+    coordinate: str
+    bias: float
+    raw: float
+    centred: float
+    within: tuple[float, ...] | None
+
+
+@click.command(
+    epilog="\b\nExample:\n  benchmarks/accuracy.py walk2.mcap walk3.mcap --subject subject.toml --json accuracy.json"
+)
+@click.argument("recordings", metavar="SESSION.mcap...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--subject", type=click.Path(path_type=Path), required=True, help="The calibrated person of all of them.")
+@click.option("--lag", default=0.1, show_default=True, help="Of the smoothed topic, s.")
+@click.option("--json", "output", type=click.Path(path_type=Path), help="Write the figures there too.")
+def accuracy(recordings: tuple[Path, ...], subject: Path, lag: float, output: Path | None) -> None:
+    """Errors of every coordinate for which NAME.truth.npz beside a recording knows the angle.
+
+    Also: how far the live fit is from the offline fit, how often the truth lies in the live fit's intervals, and, where
+    the subject's calibration has refined the cameras, how far those are from the true ones.
+    """
+    skeleton = Skeleton.load()
+    angles: list[Angle] = []
+    apart: dict[str, dict[str, float]] = {}
+    cameras: dict[str, dict[str, float]] = {}
+    with progress() as show:
+        for path in recordings:
+            truth = path.with_suffix(".truth.npz")
+            if not truth.is_file():
+                raise InputError(f"{path}: there is no {truth.name} beside it to compare with")
+            recording = open_recording(path, skeleton)
+            person = subject_for(recording, skeleton, subject, None)
+            live = fit_recording(recording, skeleton, person, lag, show)
+            offline = fit_whole(recording, skeleton, person, show)
+            assert live.smoothed is not None
+            methods = {"live": live.kinematics, "smoothed": live.smoothed, "offline": offline.kinematics}
+            for name, motion in methods.items():
+                angles += _angles(path.stem, name, motion, skeleton, truth)
+            apart[path.stem] = {
+                name: _apart(methods[name], offline.kinematics, skeleton) for name in ("live", "smoothed")
+            }
+            if (moved := _rig(person, recording.rig, truth)) is not None:
+                cameras[path.stem] = moved
+    _print(angles, apart, cameras)
+    if output is not None:
+        figures = {"angles": [vars(a) for a in angles], "to_offline_deg": apart, "cameras": cameras}
+        output.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def _angles(session: str, method: str, motion: Motion, skeleton: Skeleton, truth: Path) -> list[Angle]:
+    coordinates = list(skeleton.coordinates)
+    inside, true = angles_at(motion.t, coordinates, truth)
+    out = []
+    for name, angle in true.items():
+        column = coordinates.index(name)
+        error = np.degrees(motion.q[inside, column]) - angle[inside]
+        sd = np.degrees(motion.sd[inside, column])
+        centred = error - error.mean()
+        within = None
+        if np.isfinite(sd).any():
+            within = tuple(float((np.abs(centred) <= z * sd).mean()) for z in _half_width([*LEVELS, 0.95]))
+        rms = [float(np.sqrt((e**2).mean())) for e in (error, centred)]
+        out.append(Angle(session, method, name, float(error.mean()), *rms, within))
+    return out
+
+
+def _half_width(levels: Sequence[float]) -> np.ndarray:
+    """Of the central interval of each level, in standard deviations of a normal distribution."""
+    return np.asarray(norm.ppf(0.5 + 0.5 * np.asarray(levels)))
+
+
+def _apart(motion: Motion, reference: Motion, skeleton: Skeleton) -> float:
+    """Mean over the rotations of the RMS difference (deg) from 0.15 s on."""
+    rotations = np.flatnonzero(np.array(skeleton.units) == "rad")
+    inside = (motion.t >= reference.t[0] + 0.15) & (motion.t <= reference.t[-1])
+    differences = [motion.q[inside, d] - np.interp(motion.t[inside], reference.t, reference.q[:, d]) for d in rotations]
+    return float(np.degrees(np.mean([np.sqrt((x**2).mean()) for x in differences])))
+
+
+def _rig(subject: Subject, calibrated: Rig, truth: Path) -> dict[str, float] | None:
+    """Median error of the refined cameras relative to the first one: deg, and mm after one common scale factor."""
+    refined, _ = subject.rig_for(calibrated)
+    if refined is calibrated:
+        return None
+    with np.load(truth) as file:
+        true = Rig.from_toml(str(file["cameras"]), f"{truth}: cameras")
+
+    def relative(rig: Rig) -> tuple[np.ndarray, np.ndarray]:
+        turns = np.array([cv2.Rodrigues(camera.rotation)[0] for camera in rig.cameras])
+        return turns @ turns[0].T, np.array([turns[0] @ (c.centre - rig.cameras[0].centre) for c in rig.cameras])
+
+    out = {}
+    target = relative(true)
+    for name, rig in (("before", calibrated), ("after", refined)):
+        turn, centre = relative(rig)
+        size = float((centre * target[1]).sum() / (centre**2).sum())
+        turned = [np.linalg.norm(cv2.Rodrigues(a @ b.T)[0]) for a, b in zip(turn, target[0], strict=True)]
+        shifted = np.linalg.norm(size * centre - target[1], axis=1)
+        out |= {f"{name}_deg": float(np.degrees(np.median(turned[1:]))), f"{name}_size": size}
+        out |= {f"{name}_mm": float(1000 * np.median(shifted[1:]))}
+    return out
+
+
+def _print(angles: list[Angle], apart: dict[str, dict[str, float]], cameras: dict[str, dict[str, float]]) -> None:
+    console = Console(width=150)
+    sessions, methods = list(dict.fromkeys(a.session for a in angles)), ("live", "smoothed", "offline")
+
+    def mean(key: str, **only: object) -> float:
+        legs = only.pop("legs", False)
+        chosen = [a for a in angles if all(getattr(a, k) == v for k, v in only.items())]
+        chosen = [a for a in chosen if not legs or a.coordinate in LEGS]
+        return float(np.mean([getattr(a, key) for a in chosen])) if chosen else float("nan")
+
+    table = Table("session", *methods, "live to offline", "smoothed to offline", title="legs / all, deg, mean removed")
+    for session in [*sessions, "mean"]:
+        own = sessions if session == "mean" else [session]
+        cells = [
+            " / ".join(
+                f"{np.nanmean([mean('centred', session=s, method=m, legs=legs) for s in own]):.2f}"
+                for legs in (True, False)
+            )
+            for m in methods
+        ]
+        gaps = [f"{np.mean([apart[s][m] for s in own]):.2f}" for m in ("live", "smoothed")]
+        table.add_row(session, *cells, *gaps)
+    console.print(table)
+
+    table = Table(title="by coordinate, mean over the recordings, deg; live")
+    for heading in ("coordinate", "bias", "largest bias", "raw", "mean removed", "smoothed", "offline", "in 95 %"):
+        table.add_column(heading, justify="right")
+    for name in dict.fromkeys(a.coordinate for a in angles):
+        own_live = [a for a in angles if a.coordinate == name and a.method == "live"]
+        bias = [a.bias for a in own_live]
+        covered = [a.within[-1] for a in own_live if a.within is not None]
+        table.add_row(
+            name,
+            f"{np.mean(bias):+.1f}",
+            f"{max(bias, key=abs):+.1f}",
+            f"{mean('raw', coordinate=name, method='live'):.2f}",
+            *(f"{mean('centred', coordinate=name, method=m):.2f}" for m in methods),
+            f"{np.mean(covered):.0%}" if covered else "-",
+        )
+    console.print(table)
+    for method in ("live", "smoothed"):
+        rows = np.array([a.within for a in angles if a.method == method and a.within is not None])
+        if len(rows):
+            pooled = np.abs(rows[:, :-1].mean(0) - LEVELS).mean()
+            each = np.abs(rows[:, :-1] - LEVELS).mean()
+            console.print(
+                f"{method}: 95 % intervals cover {rows[:, -1].mean():.1%}; expected calibration error "
+                f"{pooled:.3f} pooled, {each:.3f} mean over coordinates and recordings"
+            )
+    for session, moved in cameras.items():
+        console.print(
+            f"{session}: cameras relative to the first, median: "
+            f"{moved['before_deg']:.2f} deg, {moved['before_mm']:.1f} mm as calibrated; "
+            f"{moved['after_deg']:.3f} deg, {moved['after_mm']:.1f} mm as refined (size {moved['after_size']:.4f})"
+        )
+
+
+if __name__ == "__main__":
+    run(accuracy)
