@@ -84,6 +84,7 @@ def serve(config: Path) -> int:
     "--static", metavar="SESSION.mcap", type=FILE, help="Of quiet upright standing.  [default: recognised by itself]"
 )
 @click.option("--stature", metavar="M", type=click.FloatRange(0.4, 2.6), help="The person's height, m.")
+@click.option("--mass", metavar="KG", type=click.FloatRange(2.0, 400.0), help="The person's mass, kg.")
 @click.option("--bundle-adjust", is_flag=True, help="Refine the cameras too; also writes cameras.refined.toml.")
 @click.option(
     "--method",
@@ -105,6 +106,7 @@ def calibrate(
     output: Path,
     static: Path | None,
     stature: float | None,
+    mass: float | None,
     bundle_adjust: bool,
     method: str,
     minutes: float | None,
@@ -124,8 +126,9 @@ def calibrate(
     from dataclasses import replace
 
     from streamfit.commands.calibrate import METHODS, CalibrateOptions, calibrate_sessions, summary
+    from streamfit.fit.anatomy import Build
 
-    options = CalibrateOptions(METHODS[METHODS.index(method)], stature, bundle_adjust, minutes)
+    options = CalibrateOptions(METHODS[METHODS.index(method)], Build(stature, mass), bundle_adjust, minutes)
     descent = options.first_order
     descent = replace(descent, steps=steps or descent.steps, hidden=hidden or descent.hidden)
     options = replace(options, first_order=descent)

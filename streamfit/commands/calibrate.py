@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import Literal
@@ -11,6 +11,7 @@ import numpy as np
 
 from streamfit.commands.recording import Recording, open_recording
 from streamfit.errors import InputError
+from streamfit.fit.anatomy import Build
 from streamfit.fit.calibrate import fit_bilevel
 from streamfit.fit.calibration import Calibration, Fit, Progress, finish
 from streamfit.fit.estimate import View
@@ -30,7 +31,7 @@ class CalibrateOptions:
     """How to calibrate. `minutes` ends a fit that takes longer, with the best it has by then."""
 
     method: Method = "bilevel"
-    stature: float | None = None
+    build: Build = field(default_factory=Build)
     bundle_adjust: bool = False
     minutes: float | None = None
     first_order: FirstOrderSettings = field(default_factory=FirstOrderSettings)
@@ -78,8 +79,9 @@ def calibrate_sessions(
     fit = _fit(options, trials, body, keypoints, standing)
     calibration = finish(_within(fit, options.minutes), progress)
     _write(output, calibration.subject)  # kept, should the judging be interrupted
-    verdict = judge(trials, body, keypoints, calibration)
+    verdict = judge(trials, body, keypoints, calibration, options.build)
     known = {"verdict": verdict.grade, "reasons": list(verdict.reasons), "notes": list(verdict.notes)}
+    known |= {key: value for key, value in asdict(options.build).items() if value is not None}
     subject = replace(calibration.subject, fit=calibration.subject.fit | known)
     return Calibrated(replace(calibration, subject=subject), verdict, _write(output, subject))
 
@@ -154,11 +156,11 @@ def _fit(
     options: CalibrateOptions, trials: list[Trial], skeleton: Skeleton, keypoints: KeypointSet, static: Sequence[str]
 ) -> Fit:
     if options.method == "two-stage":
-        return fit_two_stage(trials, skeleton, keypoints, options.stature)
+        return fit_two_stage(trials, skeleton, keypoints, options.build)
     if options.method == "bilevel":
-        return fit_bilevel(trials, skeleton, keypoints, options.stature, static=static, refine=options.bundle_adjust)
+        return fit_bilevel(trials, skeleton, keypoints, options.build, static=static, refine=options.bundle_adjust)
     settings = replace(options.first_order, trajectory=options.method)
-    return fit_first_order(trials, skeleton, keypoints, settings, options.stature)
+    return fit_first_order(trials, skeleton, keypoints, settings, options.build.stature)
 
 
 def _within(fit: Fit, minutes: float | None) -> Fit:

@@ -8,32 +8,38 @@ and someone who stands straight has all joints near zero.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.subject import SKELETON_STATURE
 
-LANDMARK = 0.025
-"""m: keypoints whose place is known this well are landmarks; others are somewhere on their segment."""
 COUNTED, PROPORTIONS = 3.0, 0.15
-"""How often the place of a landmark, and the proportions, count for each independent instant. Skin that slides and
-joints that are no ideal joints err alike in every stride, so that a long recording does not make them right: what
-is known of anatomy has to hold its own however long the recording is."""
-COMMON, SEGMENT, WIDTH, SIDE = 0.3, 0.05, 0.3, 0.015
+"""How often the place of a body's keypoints as a whole, and the proportions, count for each independent instant. Skin
+that slides and joints that are no ideal joints err alike in every stride, so that a long recording does not make them
+right: what is known of anatomy has to hold its own however long the recording is."""
+COMMON, SEGMENT, WIDTH, SIDE = 0.3, 0.05, 0.1, 0.015
 """Standard deviations of scale factors: of all together, of one segment, of the width between two joints (which
 are where the limbs turn about, rather than where the bones meet), of one side against the other."""
 WIDTHS = "_width"
 """How the names of groups end that scale such a width."""
-KNOWN_STATURE = 0.03
-"""The same of all together where stature is known: proportions of leg and trunk remain."""
+USUAL = {"hip_width": 1.19}
+"""Usual factors relative to the others, where that is not 1: the centres of the hips are 0.72 of the distance between
+the front spines of the pelvis apart (Bell et al. 1990), those of the skeleton 0.60."""
+KNOWN_STATURE, KNOWN_MASS = 0.03, 0.12
+"""The same of all together where stature is known (proportions of leg and trunk remain), and where only mass is."""
+USUAL_MASS = 24.0
+"""kg/m^2: mass over squared stature of adults. It varies by a quarter of that, so stature for a mass by an eighth."""
 STANDING = {
-    "pelvis_tilt": 2.0,
-    "pelvis_list": 2.0,
-    "hip_flexion": 2.0,
-    "knee_angle": 2.0,
-    "ankle_angle": 2.0,
-    "lumbar_extension": 2.0,
-    "lumbar_bending": 3.0,
-    "lumbar_rotation": 3.0,
+    "pelvis_tilt": 1.0,
+    "pelvis_list": 1.0,
+    "hip_flexion": 1.0,
+    "knee_angle": 1.0,
+    "ankle_angle": 1.0,
+    "lumbar_extension": 1.0,
+    "lumbar_bending": 2.0,
+    "lumbar_rotation": 2.0,
     "hip_adduction": 5.0,
     "hip_rotation": 5.0,
     "subtalar_angle": 5.0,
@@ -41,13 +47,34 @@ STANDING = {
 """Degrees from zero at which the joints of someone who stands straight are. Feet may be apart and turned out."""
 
 
+@dataclass(frozen=True)
+class Build:
+    """What is known of a person beforehand: stature (m), mass (kg); None where it is not."""
+
+    stature: float | None = None
+    mass: float | None = None
+
+    def size(self, measured: float) -> tuple[float, float]:
+        """Mean and standard deviation of the overall scale factor, where triangulated points say `measured`."""
+        if self.stature is not None:
+            return self.stature / SKELETON_STATURE, KNOWN_STATURE
+        if self.mass is None:
+            return measured, COMMON
+        by_mass = float(np.sqrt(self.mass / USUAL_MASS)) / SKELETON_STATURE
+        about = np.array([measured, by_mass])
+        counts = np.array([COMMON, KNOWN_MASS]) ** -2.0
+        return float(about @ counts / counts.sum()), float(counts.sum() ** -0.5)
+
+
 def shape_prior(
-    skeleton: Skeleton, keypoints: KeypointSet, overall: float, independent: float, common: float = COMMON
+    skeleton: Skeleton, keypoints: KeypointSet, independent: float, overall: float = 1.0, common: float = COMMON
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean (P,) and information (P, P) of scale factors and offsets, P = G + 3K.
 
-    Factors lie about the `overall` one, alike on both sides; offsets about nothing, with the set's sd.
-    `independent` is the number of independent instants that the prior is to hold against.
+    Factors lie about the `overall` one, all together within `common`, alike on both sides; offsets about nothing, with
+    the set's sd. Where a body's keypoints are as a whole counts more than where each of them is: moving and turning
+    them together is what the views cannot tell from a joint angle. `independent` is the number of independent instants
+    that the prior is to hold against.
     """
     names = [_without_side(group) for group in skeleton.groups]
     pair = np.array([[a == b for b in names] for a in names], float)
@@ -55,11 +82,33 @@ def shape_prior(
     apart = (own @ pair + SIDE**2 * np.eye(len(names))) / max(1.0, PROPORTIONS * independent)
     covariance = common**2 + apart
     groups, count = len(names), len(keypoints.names)
-    counted = np.where(keypoints.sd <= LANDMARK, max(1.0, COUNTED * independent), 1.0)
     information = np.zeros((groups + 3 * count,) * 2)
     information[:groups, :groups] = np.linalg.inv(covariance * overall**2)
-    information[groups:, groups:] = np.diag(np.repeat(counted / keypoints.sd**2, 3))
-    return np.concatenate([np.full(groups, overall), np.zeros(3 * count)]), information
+    again = max(0.0, COUNTED * independent - 1.0)
+    body = keypoints.body_indices(skeleton.bodies)
+    offsets = np.diag(np.repeat(keypoints.sd**-2.0, 3))
+    for one in np.unique(body):
+        mine = np.flatnonzero(body == one)
+        rows = (3 * mine[:, None] + np.arange(3)).ravel()
+        offsets[np.ix_(rows, rows)] += again * _as_a_whole(keypoints.positions[mine], keypoints.sd[mine])
+    information[groups:, groups:] = offsets
+    mean = np.array([overall * USUAL.get(name, 1.0) for name in names])
+    return np.concatenate([mean, np.zeros(3 * count)]), information
+
+
+def _as_a_whole(positions: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Information (3N, 3N) about the motion that keypoints at `positions` (N, 3) have in common, and no other.
+
+    The part of their information 1 / sd^2 that lies in the space of rigid motions (three shifts, three turns).
+    """
+    x, y, z = positions.T
+    none = np.zeros_like(x)
+    turns = np.stack([none, z, -y, -z, none, x, y, -x, none], -1).reshape(-1, 3, 3)
+    shifts = np.broadcast_to(np.eye(3), turns.shape)
+    root = np.repeat(1.0 / sd, 3)[:, None]
+    basis, size, _ = np.linalg.svd(root * np.concatenate([shifts, turns], 2).reshape(-1, 6), full_matrices=False)
+    motions = root * basis[:, size > 1e-6 * size[0]]
+    return np.asarray(motions @ motions.T)
 
 
 def standing_information(skeleton: Skeleton) -> np.ndarray:

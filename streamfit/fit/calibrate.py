@@ -17,7 +17,7 @@ import scipy.linalg
 
 from streamfit.errors import InputError
 from streamfit.fit.ahead import compile_ahead
-from streamfit.fit.anatomy import COMMON, KNOWN_STATURE, shape_prior, standing_information
+from streamfit.fit.anatomy import Build, shape_prior, standing_information
 from streamfit.fit.bilevel import Bilevel, SharedPrior, Step
 from streamfit.fit.bundle import calibrated_cameras, camera_prior, refined_rigs
 from streamfit.fit.calibration import Calibration, Fit, Progress, ShapePosterior, Stage, finish
@@ -57,21 +57,21 @@ def calibrate(
     trials: Sequence[Trial],
     skeleton: Skeleton,
     keypoints: KeypointSet,
-    stature: float | None = None,
+    build: Build | None = None,
     settings: FitSettings | None = None,
     static: Sequence[str] | None = None,
     refine: bool = False,
     progress: Progress = lambda what, share: None,
 ) -> Calibration:
     """`fit_bilevel` from its start to its end."""
-    return finish(fit_bilevel(trials, skeleton, keypoints, stature, settings, static, refine), progress)
+    return finish(fit_bilevel(trials, skeleton, keypoints, build, settings, static, refine), progress)
 
 
 def fit_bilevel(
     trials: Sequence[Trial],
     skeleton: Skeleton,
     keypoints: KeypointSet,
-    stature: float | None = None,
+    build: Build | None = None,
     settings: FitSettings | None = None,
     static: Sequence[str] | None = None,
     refine: bool = False,
@@ -90,11 +90,10 @@ def fit_bilevel(
     points = yield from last(triangulate_slots(layout, noise))
     check_points(points)
     compiling = _compile_ahead(model, skeleton, keypoints, layout, noise)
-    overall = stature / SKELETON_STATURE if stature else scale_of(skeleton, keypoints, points)
-    generic = Subject.generic(skeleton, keypoints, overall * SKELETON_STATURE)
+    generic, size = first_guess(build or Build(), skeleton, keypoints, points)
     controls, placed = yield from last(first_controls(kinematics, keypoints, layout, points, generic))
     standing = _standing(layout, trials, skeleton, controls, placed, static)
-    mean, shape = shape_prior(skeleton, keypoints, overall, layout.independent, KNOWN_STATURE if stature else COMMON)
+    mean, shape = shape_prior(skeleton, keypoints, layout.independent, *size)
     data = data_of(layout, model.prior, standing_information(skeleton), np.isin(layout.trial, standing))
     shared = Shared(generic.factors(skeleton), np.zeros_like(keypoints.positions), calibrated_cameras(layout))
     free = _with_cameras(mean, shape, layout, 1.0) if refine else SharedPrior(mean, shape)
@@ -133,7 +132,7 @@ def _compile_ahead(
     model: Bilevel, skeleton: Skeleton, keypoints: KeypointSet, layout: Layout, noise: Noise
 ) -> Callable[[], None]:
     """Compile the step while the trials are triangulated, on numbers of no meaning."""
-    mean, shape = shape_prior(skeleton, keypoints, 1.0, 1.0)
+    mean, shape = shape_prior(skeleton, keypoints, 1.0)
     prior = _with_cameras(mean, shape, layout, 1.0) if model.linearise.refine else SharedPrior(mean, shape)
     nobody = np.zeros(len(skeleton.coordinates))
     data = data_of(layout, model.prior, nobody, np.zeros(layout.controls))
@@ -158,10 +157,13 @@ def checked_layout(
     return lay_out(trials, len(keypoints.names), settings.spacing, settings.persistence, slots=slots)
 
 
-def scale_of(skeleton: Skeleton, keypoints: KeypointSet, points: Points) -> float:
-    """The overall scale that triangulated points (M, S, K) tell."""
+def first_guess(
+    build: Build, skeleton: Skeleton, keypoints: KeypointSet, points: Points
+) -> tuple[Subject, tuple[float, float]]:
+    """The generic person as large as is known, or as triangulated points (M, S, K) tell; the overall scale's prior."""
     flat = points.position.reshape(-1, *points.position.shape[2:])
-    return overall_scale(skeleton, keypoints, flat, points.valid.reshape(-1, points.valid.shape[2]))
+    measured = overall_scale(skeleton, keypoints, flat, points.valid.reshape(-1, points.valid.shape[2]))
+    return Subject.generic(skeleton, keypoints, build.stature or measured * SKELETON_STATURE), build.size(measured)
 
 
 def check_points(points: Points) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from streamfit.fit.anatomy import WIDTHS
+from streamfit.fit.anatomy import WIDTHS, Build
 from streamfit.fit.calibration import Calibration
 from streamfit.fit.checks_views import listed
 from streamfit.fit.evidence import Evidence, Finding
@@ -17,6 +17,8 @@ NOBODY = (0.5, 2.4)
 """m: statures that nobody has."""
 SMALL, TALL = 1.40, 2.05
 """m beyond which a stature is worth a word."""
+OTHER_STATURE, MASSES = 0.1, (10.0, 60.0)
+"""Share by which the fitted stature may be another than the given one; kg/m^2 that people have."""
 ODD = 0.25
 """A segment this much longer or shorter than the others, relatively, is odd. Feet in video come out 0.22 shorter than
 drawn, the upper arms of one well known person 0.19 longer."""
@@ -78,6 +80,17 @@ def size(evidence: Evidence, skeleton: Skeleton, keypoints: KeypointSet, tall: f
         return [Finding("note", f"About {tall:.2f} m tall: a child or a small person.")]
     if tall > TALL:
         return [Finding("note", f"About {tall:.2f} m tall: a very tall person, or a rig that is calibrated too large.")]
+    return []
+
+
+def as_known(build: Build, tall: float) -> list[Finding]:
+    """Whether a fit that is `tall` (m) goes with the stature and the mass that were given."""
+    if build.stature is not None and abs(tall / build.stature - 1.0) > OTHER_STATURE:
+        text = f"The skeleton came out {tall:.2f} m tall, not {build.stature:.2f} m as given"
+        return [Finding("usable", f"{text}: check the stature, and the size of the cameras' calibration.")]
+    if build.mass is not None and not MASSES[0] <= build.mass / tall**2 <= MASSES[1]:
+        text = f"{build.mass:.0f} kg do not go with the {tall:.2f} m that the skeleton came out tall"
+        return [Finding("usable", f"{text}: check the mass (in kg), and the size of the cameras' calibration.")]
     return []
 
 

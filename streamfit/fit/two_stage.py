@@ -17,9 +17,9 @@ import numpy as np
 
 from streamfit.arrays import Array
 from streamfit.cameras import Lenses
-from streamfit.fit.anatomy import COMMON, KNOWN_STATURE, shape_prior
+from streamfit.fit.anatomy import Build, shape_prior
 from streamfit.fit.bilevel import SharedPrior
-from streamfit.fit.calibrate import check_points, checked_layout, compiled, data_of, first_noise, last, scale_of
+from streamfit.fit.calibrate import check_points, checked_layout, compiled, data_of, first_guess, first_noise, last
 from streamfit.fit.calibration import Calibration, Fit, Stage
 from streamfit.fit.joint import STEPS, State, descend
 from streamfit.fit.linearise import Data, Placed, Shared
@@ -31,7 +31,7 @@ from streamfit.fit.start import first_controls, triangulate_slots
 from streamfit.fit.trial import Layout, Trial
 from streamfit.fit.triangulate import Points
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
-from streamfit.subject import SKELETON_STATURE, Subject
+from streamfit.subject import Subject
 
 POINT = 0.01
 """m: standard deviation of a triangulated point along each axis."""
@@ -41,7 +41,7 @@ def fit_two_stage(
     trials: Sequence[Trial],
     skeleton: Skeleton,
     keypoints: KeypointSet,
-    stature: float | None = None,
+    build: Build | None = None,
     subject: Subject | None = None,
     settings: FitSettings | None = None,
 ) -> Fit:
@@ -57,12 +57,10 @@ def fit_two_stage(
     pixels = first_noise(keypoints, settings)
     points = yield from last(triangulate_slots(layout, pixels, depth=None))
     check_points(points)
-    overall = stature / SKELETON_STATURE if stature else scale_of(skeleton, keypoints, points)
-    person = subject or Subject.generic(skeleton, keypoints, overall * SKELETON_STATURE)
+    guess, size = first_guess(build or Build(), skeleton, keypoints, points)
+    person = subject or guess
     controls, _ = yield from last(first_controls(kinematics, keypoints, layout, points, person))
-    common = KNOWN_STATURE if stature else COMMON
-    shape = shape_prior(skeleton, keypoints, overall, layout.independent, common)
-    prior = SharedPrior(*shape) if subject is None else NOTHING
+    prior = SharedPrior(*shape_prior(skeleton, keypoints, layout.independent, *size)) if subject is None else NOTHING
     known = data_of(layout, model.prior, np.zeros(controls.shape[1]), np.zeros(layout.controls))
     data = _seen_as_points(known, layout, points)
     # the step asks for cameras, which points have no use for

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from streamfit.fit.anatomy import Build
 from streamfit.fit.calibration import Calibration
-from streamfit.fit.checks_body import ended, movement, proportions, size, standing, stature, unknown
+from streamfit.fit.checks_body import as_known, ended, movement, proportions, size, standing, stature, unknown
 from streamfit.fit.checks_views import (
     agreement,
     angle_between_views,
@@ -33,14 +34,21 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def judge(trials: Sequence[Trial], skeleton: Skeleton, keypoints: KeypointSet, calibration: Calibration) -> Verdict:
-    """Judge a calibration of these trials by a sample of their views and by what it found."""
+def judge(
+    trials: Sequence[Trial],
+    skeleton: Skeleton,
+    keypoints: KeypointSet,
+    calibration: Calibration,
+    build: Build | None = None,
+) -> Verdict:
+    """Judge a calibration of these trials by a sample of their views, by what it found, and by what was known."""
     evidence = gather(trials, calibration)
     subject, tall = calibration.subject, stature(skeleton, keypoints, calibration)
     exchanged, trials_exchanged = sides_exchanged(evidence, skeleton, keypoints, subject)
     wrong = size(evidence, skeleton, keypoints, tall)
     findings = [
         *wrong,
+        *([] if wrong else as_known(build or Build(), tall)),
         *exchanged,
         *one_person(evidence, skeleton, keypoints, tall, trials_exchanged),
         *angle_between_views(evidence),

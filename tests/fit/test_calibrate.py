@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from streamfit.errors import InputError
-from streamfit.fit.anatomy import LANDMARK
 from streamfit.fit.calibrate import calibrate
 from streamfit.fit.trial import Trial
 from streamfit.subject import Subject
@@ -34,7 +33,7 @@ def stranger(scene):
     subject = Subject.generic(scene.skeleton, scene.keypoints, 1.6)
     scale = {group: factor * (1.06 if "thigh" in group else 0.97) for group, factor in subject.scale.items()}
     sd = scene.keypoints.sd[:, None]
-    offsets = np.where(sd > LANDMARK, [0.02, 0.0, 0.0], 0.3 * sd * rng.normal(size=(len(sd), 3)))
+    offsets = np.where(sd > 0.025, [0.02, 0.0, 0.0], 0.3 * sd * rng.normal(size=(len(sd), 3)))
     return Stranger(scene.skeleton, scene.keypoints, scene.rig, replace(subject, scale=scale, offsets=offsets))
 
 

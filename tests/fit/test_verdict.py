@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from streamfit.cameras import Rig
+from streamfit.fit.anatomy import Build
 from streamfit.fit.calibrate import calibrate
 from streamfit.fit.calibration import Calibration, Movement
 from streamfit.fit.estimate import View
@@ -305,6 +306,18 @@ def test_a_child_is_no_fault(dancer):
     found = verdict(child, films, as_it_is(child, films))
     assert found.grade == "good"
     assert "About 1.15 m tall" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [(Build(stature=1.9), "not 1.90 m as given"), (Build(mass=7.0), "7 kg do not go"), (Build(mass=190.0), "190 kg")],
+)
+def test_a_stature_or_mass_that_does_not_go_with_the_skeleton(dancer, trials, calibration, build, says):
+    verdict = judge(trials, dancer.skeleton, dancer.keypoints, calibration, build)
+    assert verdict.grade == "usable"
+    assert says in verdict.reasons[0]
+    fitting = Build(stature=1.6, mass=60.0)
+    assert judge(trials, dancer.skeleton, dancer.keypoints, calibration, fitting).grade == "good"
 
 
 def test_proportions_of_nobody(dancer, trials, calibration):
