@@ -19,6 +19,8 @@ COUNTED, PROPORTIONS = 3.0, 0.15
 """How often the place of a body's keypoints as a whole, and the proportions, count for each independent instant. Skin
 that slides and joints that are no ideal joints err alike in every stride, so that a long recording does not make them
 right: what is known of anatomy has to hold its own however long the recording is."""
+SURE = 0.015
+"""m: a landmark known so well counts that often, one known half as well a quarter of that."""
 COMMON, SEGMENT, WIDTH, SIDE = 0.3, 0.05, 0.1, 0.015
 """Standard deviations of scale factors: of all together, of one segment, of the width between two joints (which
 are where the limbs turn about, rather than where the bones meet), of one side against the other."""
@@ -87,10 +89,11 @@ def shape_prior(
     again = max(0.0, COUNTED * independent - 1.0)
     body = keypoints.body_indices(skeleton.bodies)
     offsets = np.diag(np.repeat(keypoints.sd**-2.0, 3))
+    loose = keypoints.sd * np.maximum(1.0, keypoints.sd / SURE)
     for one in np.unique(body):
         mine = np.flatnonzero(body == one)
         rows = (3 * mine[:, None] + np.arange(3)).ravel()
-        offsets[np.ix_(rows, rows)] += again * _as_a_whole(keypoints.positions[mine], keypoints.sd[mine])
+        offsets[np.ix_(rows, rows)] += again * _as_a_whole(keypoints.positions[mine], loose[mine])
     information[groups:, groups:] = offsets
     mean = np.array([overall * USUAL.get(name, 1.0) for name in names])
     return np.concatenate([mean, np.zeros(3 * count)]), information
@@ -111,10 +114,14 @@ def _as_a_whole(positions: np.ndarray, sd: np.ndarray) -> np.ndarray:
     return np.asarray(motions @ motions.T)
 
 
-def standing_information(skeleton: Skeleton) -> np.ndarray:
-    """Information (D,), 1/rad^2, about each coordinate's being zero at any one control point of quiet standing."""
+def standing_information(skeleton: Skeleton, independent: float, controls: int) -> np.ndarray:
+    """Information (D,), 1/rad^2, about each coordinate's being zero at any of the control points of quiet standing.
+
+    All of them together count for each independent instant, as the place of a body's keypoints does.
+    """
     known = [STANDING.get(_without_side(name)) for name in skeleton.coordinates]
-    return np.array([0.0 if sd is None else np.radians(sd) ** -2.0 for sd in known])
+    each = max(1.0, COUNTED * independent / max(1, controls))
+    return each * np.array([0.0 if sd is None else np.radians(sd) ** -2.0 for sd in known])
 
 
 def _without_side(name: str) -> str:

@@ -49,6 +49,8 @@ SETTLING = 16
 """Steps after the cameras have been found."""
 TRACE = 1e-4
 """Information (1/rad^2, 1/m^2) that keeps control points proper which no view and no neighbour ties."""
+LANDMARK = 0.025
+"""m: keypoints whose place on the body is known so well need not be found by movement."""
 FEWEST_POINTS = 80
 """Triangulated keypoints of all instants without which there is nothing to fit."""
 
@@ -94,11 +96,12 @@ def fit_bilevel(
     controls, placed = yield from last(first_controls(kinematics, keypoints, layout, points, generic))
     standing = _standing(layout, trials, skeleton, controls, placed, static)
     mean, shape = shape_prior(skeleton, keypoints, layout.independent, *size)
-    data = data_of(layout, model.prior, standing_information(skeleton), np.isin(layout.trial, standing))
+    still = np.isin(layout.trial, standing)
+    data = data_of(layout, model.prior, standing_information(skeleton, layout.independent, int(still.sum())), still)
     shared = Shared(generic.factors(skeleton), np.zeros_like(keypoints.positions), calibrated_cameras(layout))
     free = _with_cameras(mean, shape, layout, 1.0) if refine else SharedPrior(mean, shape)
     held = _with_cameras(mean, shape, layout, HELD) if refine else free
-    found = _Found(trials, layout, model, generic, free, standing)
+    found = _Found(trials, layout, model, keypoints, generic, free, standing)
 
     def learn(step: Step, noise: Noise) -> Noise:
         return noise._replace(sd=keypoint_noise(layout, step, noise))
@@ -207,6 +210,7 @@ class _Found:
     trials: Sequence[Trial]
     layout: Layout
     model: Bilevel
+    keypoints: KeypointSet
     generic: Subject
     prior: SharedPrior
     standing: list[int]
@@ -256,7 +260,12 @@ class _Found:
             spots = covariance[groups:, groups:].reshape(count, 3, count, 3)[np.arange(count), :, np.arange(count)]
             return np.sqrt(np.diag(covariance)[:groups]), np.sqrt(np.linalg.eigvalsh(spots)[:, -1])
 
-        after, before = spread(step.information), spread(self.prior.information)
+        # landmarks are trusted as in the fit; of other keypoints, what counts again and again there is known once
+        loose = np.repeat(self.keypoints.sd > LANDMARK, 3)
+        known = self.prior.information.copy()
+        once = np.diag(np.repeat(self.keypoints.sd**-2.0, 3) * np.where(loose, 1.0, self.layout.independent))
+        known[groups : groups + 3 * count, groups : groups + 3 * count] = once
+        after, before = spread(step.information - self.prior.information + known), spread(known)
         return ShapePosterior(skeleton.groups, after[0], before[0], after[1], before[1])
 
 

@@ -73,8 +73,8 @@ def test_a_body_as_a_whole_holds_against_long_recordings_and_its_keypoints_among
         return float(offsets.reshape(-1) @ information @ offsets.reshape(-1))
 
     for common in (shift, turn, shift + turn):
-        assert cost(many, common) == pytest.approx(10.0 * cost(few, common))
-        assert cost(many, common) == pytest.approx(1500.0 * (common**2 / keypoints.sd[:, None] ** 2).sum())
+        assert cost(many, common) == pytest.approx(10.0 * cost(few, common), rel=0.01)
+        assert cost(many, common) > 500.0 * (common**2 / keypoints.sd[:, None] ** 2).sum()
     assert cost(many, apart) < 2.0 * cost(few, apart)
 
 
@@ -106,11 +106,13 @@ def test_mass_says_a_little_of_the_size_and_stature_more():
 
 
 def test_standing_says_legs_and_trunk_are_straight_and_nothing_else(skeleton):
-    information = dict(zip(skeleton.coordinates, standing_information(skeleton), strict=True))
+    information = dict(zip(skeleton.coordinates, standing_information(skeleton, 10.0, 60), strict=True))
     assert information["knee_angle_r"] == pytest.approx(np.radians(1.0) ** -2)
     for name in ("pelvis_tilt", "pelvis_list", "lumbar_extension", "lumbar_bending", "lumbar_rotation"):
         assert information[name] > 0.0
     for name in ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle", "subtalar_angle"):
         assert information[f"{name}_r"] == information[f"{name}_l"] > 0.0
+    longer = dict(zip(skeleton.coordinates, standing_information(skeleton, 100.0, 60), strict=True))
+    assert longer["knee_angle_r"] == pytest.approx(300.0 / 60.0 * information["knee_angle_r"])
     free = ("pelvis_tx", "pelvis_ty", "pelvis_tz", "pelvis_rotation", "arm_flex_r", "elbow_flex_l", "neck_flexion")
     assert not any(information[name] for name in free)

