@@ -39,7 +39,7 @@ from streamfit.subject import DEFAULT_NOISE, SKELETON_STATURE, SKIN, Subject
 
 T = TypeVar("T")
 
-REFINING = 3
+REFINING = 4
 """Instants of each knot interval that bundle adjustment looks at; without it one says enough."""
 CAMERAS_FROM = 4.0
 """Widening at which the cameras begin to move; before, they are held."""

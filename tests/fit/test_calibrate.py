@@ -91,8 +91,8 @@ def test_tells_the_angles_from_the_frame_that_they_are_measured_in(stranger, cal
 
 
 def test_learns_the_detectors_noise(calibrated):
-    """A Student-t distribution with 1.5 degrees of freedom fits Gaussian errors best with 0.72 of their spread; that the
-    anatomy is held to what is usual, and this one is not, comes on top."""
+    """A Student-t distribution with 1.5 degrees of freedom fits Gaussian errors best with 0.72 of their spread. That
+    this anatomy is not what is usual comes on top."""
     result, _ = calibrated
     assert np.median(result.subject.noise) == pytest.approx(0.72 * 3.0, rel=0.35)
     assert np.median(result.subject.persistent) < 0.1
