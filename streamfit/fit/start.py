@@ -21,6 +21,8 @@ from streamfit.subject import Subject
 
 BLOCK = 32
 """Instants that are triangulated at once."""
+MANY = 250
+"""Intervals from which every other one is enough to start from: 80 ms apart, poses still follow each other."""
 FEWEST = 6
 """Points that make a first pose."""
 
@@ -37,10 +39,12 @@ def _triangulate_block(lenses: Lenses, seen: Float[Array, "N C K 3"], noise: Noi
 
 
 def triangulate_slots(layout: Layout, noise: Noise, depth: int | None = 1) -> Iterator[Stage | Points]:
-    """Robust triangulation of the first `depth` slots of each interval (None: of all): stages, and at last
-    `Points` over (M, S, K)."""
+    """Robust triangulation of the first `depth` slots of each interval (None: of all; 1: of every other interval,
+    where there are many): stages, and at last `Points` over (M, S, K)."""
     m, s = layout.t.shape
     rows = np.argwhere(np.isfinite(layout.t[:, :depth]))
+    if depth == 1 and len(rows) > MANY:
+        rows = rows[::2]
     count = layout.seen.shape[3]
     out = Points(np.zeros((m, s, count, 3)), np.zeros((m, s, count), bool), np.full((m, s, count), np.inf))
     for start in range(0, len(rows), BLOCK):
@@ -58,8 +62,8 @@ def triangulate_slots(layout: Layout, noise: Noise, depth: int | None = 1) -> It
 def first_controls(
     kinematics: Kinematics, keypoints: KeypointSet, layout: Layout, points: Points, subject: Subject
 ) -> Iterator[Stage | tuple[np.ndarray, Bool[np.ndarray, " M"]]]:
-    """Poses fitted to the first slot of each interval, each started from the one before: stages, and at last the
-    control points (M, D) through them, and which of them had a pose of their own (M,)."""
+    """Poses fitted to the points of the first slot of each interval, each started from the one before: stages, and at
+    last the control points (M, D) through them, and which of them lie among such poses (M,)."""
     skeleton = kinematics.skeleton
     initial = _initial(kinematics)
     scale, places = subject.factors(skeleton), subject.places(skeleton, keypoints)
@@ -78,10 +82,10 @@ def first_controls(
             q = np.asarray(initial.follow(*target) if poses else initial(*target, thorough=True))
             times.append(layout.t[m, 0])
             poses.append(q)
-            placed[m] = True
             yield Stage("first poses", m / layout.controls)
         if not poses:
             continue
+        placed[first : first + spline.intervals] = True
         stacked = np.array(poses)
         stacked[:, 3:6] = np.unwrap(stacked[:, 3:6], axis=0)
         centres = spline.start + (np.arange(spline.controls) - 1.0) * spline.spacing

@@ -77,7 +77,7 @@ def test_says_how_far_it_is(triangulated, started):
 
 def test_poses_lie_on_the_points(scene, layout, started):
     _, controls, placed = started
-    assert placed[:20].tolist() == (~one_eyed(layout)).tolist()
+    assert placed[:20].all()  # those of one eye too: they lie among others
     spline = layout.splines[0]
     well = [
         i for i, n in enumerate(scene.skeleton.coordinates) if n.startswith(("pelvis", "hip_flex", "knee", "elbow"))
