@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
@@ -14,6 +15,9 @@ import pytest
 
 from streamfit.cameras import Camera, Rig
 from streamfit.skeleton import KeypointSet, Skeleton
+
+# a shell ignores Ctrl-C for what it starts in the background, and that is inherited: processes under test heed it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "streamfit" / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
