@@ -263,7 +263,7 @@ class _Found:
         # landmarks are trusted as in the fit; of other keypoints, what counts again and again there is known once
         loose = np.repeat(self.keypoints.sd > LANDMARK, 3)
         known = self.prior.information.copy()
-        once = np.diag(np.repeat(self.keypoints.sd**-2.0, 3) * np.where(loose, 1.0, self.layout.independent))
+        once = np.diag(np.repeat(self.keypoints.sd**-2.0, 3) * np.where(loose, 1.0, max(1.0, self.layout.independent)))
         known[groups : groups + 3 * count, groups : groups + 3 * count] = once
         after, before = spread(step.information - self.prior.information + known), spread(known)
         return ShapePosterior(skeleton.groups, after[0], before[0], after[1], before[1])
