@@ -313,11 +313,6 @@ def _residuals(trials: Sequence[Trial], layout: Layout, step: Step) -> dict[str,
     return out
 
 
-@lru_cache(maxsize=4)
-def _kinematics(skeleton: Skeleton, keypoints: KeypointSet) -> Kinematics:
-    return Kinematics(skeleton, keypoints.body_indices(skeleton.bodies))
-
-
 @lru_cache(maxsize=8)
 def compiled(
     skeleton: Skeleton,
@@ -329,6 +324,6 @@ def compiled(
 ) -> Bilevel:
     """The step of a fit, so that a second fit of the same kind does not compile it again."""
     linearise = Linearise(
-        _kinematics(skeleton, keypoints), keypoints.positions, settings.spacing, measure, border, refine
+        Kinematics.of(skeleton, keypoints), keypoints.positions, settings.spacing, measure, border, refine
     )
     return Bilevel(linearise, MotionPrior.of(skeleton, settings))

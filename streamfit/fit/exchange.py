@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
-
-import jax
 import numpy as np
-from jaxtyping import Float
 
-from streamfit.arrays import Array
 from streamfit.fit.checks_views import listed
 from streamfit.fit.evidence import Evidence, Finding, median
 from streamfit.fit.initial import REACH, InitialPose
+from streamfit.fit.movements import keypoints_of
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
 
@@ -73,7 +69,6 @@ def _trials(
     every = np.arange(len(mirror))
     # a keypoint of a limb without a twin would be on the wrong side whichever way round
     lone = (mirror == every) & np.array([body.endswith(("_r", "_l")) for body in keypoints.bodies])
-    laid = _laid(skeleton, keypoints)
     size = float(np.median(subject.factors(skeleton)))
     out = []
     for index in range(len(evidence.names)):
@@ -83,40 +78,25 @@ def _trials(
         rows = rows[np.unique(np.round(np.linspace(0, len(rows) - 1, TRIED)).astype(int))]
         ratios = []
         for points in evidence.points[rows]:
-            both = [laid(np.where(lone[:, None], np.nan, points[order]), size) for order in (every, mirror)]
+            sided = [np.where(lone[:, None], np.nan, points[order]) for order in (every, mirror)]
+            both = [_misfit(skeleton, keypoints, own, size) for own in sided]
             ratios.append(both[1] / max(both[0], 1e-6))
         if np.median(ratios) < BETTER:
             out.append(index)
     return out
 
 
-class _Laid:
-    """The misfit of a skeleton as drawn, laid onto points; compiled once."""
-
-    def __init__(self, skeleton: Skeleton, keypoints: KeypointSet) -> None:
-        self._kinematics = Kinematics(skeleton, keypoints.body_indices(skeleton.bodies))
-        self._initial = InitialPose(self._kinematics)
-        self._keypoints = keypoints
-
-    def __call__(self, points: np.ndarray, size: float) -> float:
-        """Root of the robust mean square distance (m) from points (K, 3), NaN where there is none."""
-        skeleton = self._kinematics.skeleton
-        known = np.isfinite(points[:, 0])
-        target = (np.nan_to_num(points), np.where(known, self._keypoints.sd, np.inf))
-        body = (np.full(len(skeleton.groups), size), size * self._keypoints.positions)
-        q = self._initial(*target, *body, skeleton.neutral, thorough=True)
-        square = ((np.asarray(self._placed(q, *body)) - points)[known] ** 2).sum(-1)
-        weight = 1.0 / (self._keypoints.sd[known] ** 2 + 0.02**2)
-        return float(REACH * np.sqrt((weight * np.log1p(square / REACH**2)).sum() / weight.sum()))
-
-    @partial(jax.jit, static_argnums=0)
-    def _placed(self, q: Float[Array, " D"], scale: Float[Array, " G"], places: Float[Array, "K 3"]) -> Array:
-        return self._kinematics.keypoints(self._kinematics.pose(q, scale), places)
-
-
-@lru_cache(maxsize=4)
-def _laid(skeleton: Skeleton, keypoints: KeypointSet) -> _Laid:
-    return _Laid(skeleton, keypoints)
+def _misfit(skeleton: Skeleton, keypoints: KeypointSet, points: np.ndarray, size: float) -> float:
+    """Root of the robust mean square distance (m) of the skeleton as drawn, laid onto points (K, 3; NaN: none)."""
+    kinematics = Kinematics.of(skeleton, keypoints)
+    known = np.isfinite(points[:, 0])
+    target = (np.nan_to_num(points), np.where(known, keypoints.sd, np.inf))
+    body = (np.full(len(skeleton.groups), size), size * keypoints.positions)
+    q = InitialPose.of(kinematics)(*target, *body, skeleton.neutral, thorough=True)
+    placed = keypoints_of(kinematics, np.asarray(q)[None], *body)[0]
+    square = ((placed - points)[known] ** 2).sum(-1)
+    weight = 1.0 / (keypoints.sd[known] ** 2 + 0.02**2)
+    return float(REACH * np.sqrt((weight * np.log1p(square / REACH**2)).sum() / weight.sum()))
 
 
 def _cameras(evidence: Evidence, mirror: np.ndarray, exchanged: list[int]) -> list[Finding]:

@@ -55,7 +55,7 @@ def fit_first_order(
     middle = centres(used, rows)
     yield Stage("compiling", 0.0)
     curves = _curves(rows, skeleton, settings)
-    kinematics = Kinematics(skeleton, keypoints.body_indices(skeleton.bodies))
+    kinematics = Kinematics.of(skeleton, keypoints)
     descent = Descent(kinematics, keypoints.positions, curves, settings, held=stature is not None)
     lenses = Lenses(*(x.astype(np.float32) for x in rows.lenses))
     data = jax.device_put(Data(curves.features(rows.t), rows.seen, rows.count, lenses))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,11 @@ from jaxtyping import Float
 
 from streamfit.arrays import Array
 from streamfit.fit.root import angles_of
-from streamfit.skeleton import Kinematics, Pose
+from streamfit.skeleton import Kinematics
 from streamfit.skeleton.skeleton import ROOT_COORDINATES
 
 ITERATIONS, TRIED = 10, 2
-"""Levenberg-Marquardt steps, and how many postures are tried at once."""
+"""Levenberg-Marquardt steps, and how many postures are tried."""
 REACH, LIMIT = 0.05, 0.05
 """m: residuals beyond this count less and less. rad: a joint limit may be exceeded by this."""
 
@@ -32,11 +32,26 @@ _POSTURES: tuple[dict[str, float], ...] = (
 """Standing, sitting, crouching, arms abducted, arms raised before the body, bent forward (radians)."""
 
 
+class _Look(NamedTuple):
+    """What is known at a pose: the normal equations about it."""
+
+    q: Float[Array, " D"]
+    cost: Float[Array, ""]
+    hessian: Float[Array, "D D"]
+    force: Float[Array, " D"]
+
+
 @dataclass(frozen=True, eq=False)
 class InitialPose:
     """Levenberg-Marquardt from points to a pose, for one skeleton and keypoint set; compiled once."""
 
     kinematics: Kinematics
+
+    @staticmethod
+    @lru_cache(maxsize=8)
+    def of(kinematics: Kinematics) -> InitialPose:
+        """One for each, so that it is compiled once."""
+        return InitialPose(kinematics)
 
     def seeds(self) -> np.ndarray:
         """Starting postures (S, D)."""
@@ -65,32 +80,10 @@ class InitialPose:
         """
         target = (points, sd, scale, places)
         seeds = np.asarray(self._laid(*target, start))
-        pairs = [seeds[i : i + TRIED] for i in range(0, len(seeds) - TRIED + 1, TRIED)]
-        found = [self._fitted(*target, pair) for pair in (pairs if thorough else pairs[:1])]
-        return min(found, key=lambda pose: float(pose[1]))[0]
+        found = [self._descend(*target, seed) for seed in (seeds if thorough else seeds[:TRIED])]
+        costs = np.array([float(cost) for _, cost in found])
+        return found[int(np.argmin(np.where(np.isfinite(costs), costs, np.inf)))][0]
 
-    @partial(jax.jit, static_argnums=0)
-    def _laid(self, points: Array, sd: Array, scale: Array, places: Array, start: Array) -> Array:
-        """The postures and `start`, moved onto the points, the best first (S, D)."""
-        points, weight = _weighted(points, sd)
-        seeds = jnp.concatenate([jnp.asarray(self.seeds()), start[None]])
-        seeds = jax.vmap(lambda seed: self._align(points, weight, scale, places, seed))(seeds)
-
-        def misfit(q: Array) -> Array:
-            square = jnp.sum((points - self.kinematics.keypoints(self.kinematics.pose(q, scale), places)) ** 2, -1)
-            return jnp.sum(weight * jnp.log1p(square / REACH**2))
-
-        return seeds[jnp.argsort(jax.vmap(misfit)(seeds))]
-
-    @partial(jax.jit, static_argnums=0)
-    def _fitted(self, points: Array, sd: Array, scale: Array, places: Array, seeds: Array) -> tuple[Array, Array]:
-        """The best pose that is reached from the seeds (TRIED, D), and its cost."""
-        points, weight = _weighted(points, sd)
-        q, cost = jax.vmap(lambda seed: self._descend(points, weight, scale, places, seed, ITERATIONS))(seeds)
-        best = jnp.argmin(jnp.where(jnp.isfinite(cost), cost, jnp.inf))
-        return q[best], cost[best]
-
-    @partial(jax.jit, static_argnums=0)
     def follow(
         self,
         points: Float[Array, "K 3"],
@@ -100,48 +93,62 @@ class InitialPose:
         start: Float[Array, " D"],
     ) -> Float[Array, " D"]:
         """The pose near `start`, a moment before, in a few iterations."""
+        return self._descend(points, sd, scale, places, start)[0]
+
+    @partial(jax.jit, static_argnums=0)
+    def _laid(self, points: Array, sd: Array, scale: Array, places: Array, start: Array) -> Array:
+        """The postures and `start`, moved onto the points, the best first (S, D)."""
         points, weight = _weighted(points, sd)
-        return self._descend(points, weight, scale, places, start, ITERATIONS)[0]
+        seeds = jnp.concatenate([jnp.asarray(self.seeds()), start[None]])
+        seeds, misfit = jax.lax.map(lambda seed: self._align(points, weight, scale, places, seed), seeds)
+        return seeds[jnp.argsort(misfit)]
 
+    @partial(jax.jit, static_argnums=0)
     def _descend(
-        self, points: Array, weight: Array, scale: Array, places: Array, q: Array, iterations: int
-    ) -> tuple[Array, Array]:
-        """Levenberg-Marquardt on Cauchy residuals, with joint limits and a pull towards the neutral posture."""
+        self, points: Array, sd: Array, scale: Array, places: Array, start: Array
+    ) -> tuple[Float[Array, " D"], Float[Array, ""]]:
+        """Levenberg-Marquardt on Cauchy residuals, with joint limits and a pull towards the neutral posture: the
+        pose, and its cost.
+
+        Each round looks at what the last one proposes, so that the kinematics are compiled once.
+        """
+        points, weight = _weighted(points, sd)
         skeleton = self.kinematics.skeleton
-        pulled = jnp.where(jnp.arange(q.shape[0]) < ROOT_COORDINATES, 0.0, 1.0)
+        pulled = jnp.where(jnp.arange(start.shape[0]) < ROOT_COORDINATES, 0.0, 1.0)
 
-        def beyond(q: Array) -> Array:
-            return jnp.clip(q - skeleton.upper, 0.0) + jnp.clip(q - skeleton.lower, None, 0.0)
-
-        def look(q: Array) -> tuple[Array, Pose, Array]:
+        def look(q: Array) -> _Look:
             pose = self.kinematics.pose(q, scale)
             x = self.kinematics.keypoints(pose, places)
-            square = jnp.sum((points - x) ** 2, -1)
-            misfit = REACH**2 * jnp.sum(weight * jnp.log1p(square / REACH**2))
-            return misfit + jnp.sum((beyond(q) / LIMIT) ** 2) + jnp.sum(pulled * q**2), pose, x
-
-        def step(carry: tuple[Array, ...], _: None) -> tuple[tuple[Any, ...], None]:
-            q, damping, seen = carry
-            cost, pose, x = seen
             residual = points - x
-            robust = weight / (1.0 + jnp.sum(residual**2, -1) / REACH**2)
-            over = beyond(q)
+            square = jnp.sum(residual**2, -1) / REACH**2
+            over = jnp.clip(q - skeleton.upper, 0.0) + jnp.clip(q - skeleton.lower, None, 0.0)
+            misfit = REACH**2 * jnp.sum(weight * jnp.log1p(square))
+            cost = misfit + jnp.sum((over / LIMIT) ** 2) + jnp.sum(pulled * q**2)
+            robust = weight / (1.0 + square)
             stiff = jnp.where(over != 0.0, LIMIT**-2, 0.0)
             jacobian = self.kinematics.jacobian(pose, x)
             hessian = jnp.einsum("kid,k,kie->de", jacobian, robust, jacobian) + jnp.diag(stiff + pulled)
             force = jnp.einsum("kid,k,ki->d", jacobian, robust, residual) - stiff * over - pulled * q
-            damped = hessian + damping * jnp.diag(jnp.diag(hessian) + 1.0)
-            trial = q + jax.scipy.linalg.solve(damped, force, assume_a="pos")
-            reached = look(trial)
-            better = reached[0] < cost
-            seen = jax.tree.map(lambda new, old: jnp.where(better, new, old), reached, seen)
-            return (jnp.where(better, trial, q), jnp.where(better, damping / 3.0, damping * 4.0), seen), None
+            return _Look(q, cost, hessian, force)
 
-        (q, _, (cost, _, _)), _ = jax.lax.scan(step, (q, jnp.asarray(1e-2, q.dtype), look(q)), None, length=iterations)
-        return q, cost
+        def step(carry: tuple[_Look, Array, Array], _: None) -> tuple[tuple[_Look, Array, Array], None]:
+            best, damping, proposed = carry
+            new = look(proposed)
+            better = new.cost < best.cost
+            best = jax.tree.map(lambda new, old: jnp.where(better, new, old), new, best)
+            damping = jnp.where(better, damping / 3.0, damping * 4.0)
+            damped = best.hessian + damping * jnp.diag(jnp.diag(best.hessian) + 1.0)
+            return (best, damping, best.q + jax.scipy.linalg.solve(damped, best.force, assume_a="pos")), None
 
-    def _align(self, points: Array, weight: Array, scale: Array, places: Array, seed: Array) -> Array:
-        """Move the root so that the posture lies on the points (Kabsch 1976)."""
+        nothing = _Look(start, jnp.asarray(jnp.inf, start.dtype), jnp.eye(start.shape[0], dtype=start.dtype), 0 * start)
+        carry = (nothing, jnp.asarray(3e-2, start.dtype), start)
+        (best, _, _), _ = jax.lax.scan(step, carry, None, length=ITERATIONS + 1)
+        return best.q, best.cost
+
+    def _align(
+        self, points: Array, weight: Array, scale: Array, places: Array, seed: Array
+    ) -> tuple[Float[Array, " D"], Float[Array, ""]]:
+        """The posture with its root moved so that it lies on the points (Kabsch 1976), and its robust misfit."""
         still = seed.at[:ROOT_COORDINATES].set(0.0)
         model = self.kinematics.keypoints(self.kinematics.pose(still, scale), places)
         w = weight / jnp.maximum(jnp.sum(weight), 1e-9)
@@ -149,7 +156,9 @@ class InitialPose:
         u, _, vt = jnp.linalg.svd(jnp.einsum("k,ki,kj->ij", w, points - b, model - a))
         flip = jnp.array([1.0, 1.0, jnp.sign(jnp.linalg.det(u @ vt))])
         rotation = (u * flip) @ vt
-        return still.at[:3].set(b - rotation @ a).at[3:6].set(angles_of(rotation, jnp))
+        square = jnp.sum((points - b - (model - a) @ rotation.T) ** 2, -1)
+        misfit = jnp.sum(weight * jnp.log1p(square / REACH**2))
+        return still.at[:3].set(b - rotation @ a).at[3:6].set(angles_of(rotation, jnp)), misfit
 
 
 def _weighted(points: Array, sd: Array) -> tuple[Array, Array]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 import jax
 import numpy as np
@@ -25,12 +24,6 @@ MANY = 250
 """Intervals from which every other one is enough to start from: 80 ms apart, poses still follow each other."""
 FEWEST = 6
 """Points that make a first pose."""
-
-
-@lru_cache(maxsize=4)
-def _initial(kinematics: Kinematics) -> InitialPose:
-    """One for each, so that a second fit does not compile it again."""
-    return InitialPose(kinematics)
 
 
 @jax.jit
@@ -65,7 +58,7 @@ def first_controls(
     """Poses fitted to the points of the first slot of each interval, each started from the one before: stages, and at
     last the control points (M, D) through them, and which of them lie among such poses (M,)."""
     skeleton = kinematics.skeleton
-    initial = _initial(kinematics)
+    initial = InitialPose.of(kinematics)
     scale, places = subject.factors(skeleton), subject.places(skeleton, keypoints)
     controls = np.zeros((layout.controls, len(skeleton.coordinates)))
     placed = np.zeros(layout.controls, bool)

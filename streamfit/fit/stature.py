@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import jax
 import numpy as np
 
+from streamfit.fit.movements import keypoints_of
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
 
 RIGID = 0.06
@@ -28,14 +28,12 @@ def overall_scale(skeleton: Skeleton, keypoints: KeypointSet, points: np.ndarray
 
 def _distances(skeleton: Skeleton, keypoints: KeypointSet, postures: int = 64) -> tuple[np.ndarray, np.ndarray]:
     """Mean distance (K, K) of keypoints over random postures within the limits, and its relative spread."""
-    kinematics = Kinematics(skeleton, keypoints.body_indices(skeleton.bodies))
     rng = np.random.default_rng(0)
     low = np.where(np.isfinite(skeleton.lower), skeleton.lower, 0.0)
     high = np.where(np.isfinite(skeleton.upper), skeleton.upper, 0.0)
     q = 0.6 * rng.uniform(low, high, (postures, len(low)))
     scale = np.ones(len(skeleton.groups))
-    place = jax.jit(jax.vmap(lambda q: kinematics.keypoints(kinematics.pose(q, scale), keypoints.positions)))
-    x = np.asarray(place(q))
+    x = keypoints_of(Kinematics.of(skeleton, keypoints), q, scale, keypoints.positions)
     distance = np.linalg.norm(x[:, :, None] - x[:, None], axis=-1)
     mean = distance.mean(0)
     return mean, distance.std(0) / np.maximum(mean, 1e-6)

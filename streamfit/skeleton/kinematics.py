@@ -6,6 +6,7 @@ batched operations whatever the model. MuJoCo's C engine and MJX are the oracles
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from streamfit.arrays import Array
+from streamfit.skeleton.keypoints import KeypointSet
 from streamfit.skeleton.skeleton import Skeleton, _anchor_joint
 
 
@@ -35,6 +37,12 @@ class Kinematics:
     `body` (K,) holds the index of each keypoint's body. All methods take one pose; batch them with `jax.vmap`.
     Everything is differentiable with respect to q, scale and the keypoints' places.
     """
+
+    @staticmethod
+    @lru_cache(maxsize=8)
+    def of(skeleton: Skeleton, keypoints: KeypointSet) -> Kinematics:
+        """Those of a keypoint set; one for each, so that what is compiled for it is compiled once."""
+        return Kinematics(skeleton, keypoints.body_indices(skeleton.bodies))
 
     def __init__(self, skeleton: Skeleton, body: np.ndarray) -> None:
         self.skeleton, self.body = skeleton, np.asarray(body)
