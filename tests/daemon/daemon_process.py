@@ -43,6 +43,15 @@ def config_text(keypoints: str = "coco17", more: str = "", **binds: str) -> str:
     return f'{tables}[session]\ncameras = "{CONFIGS}/cameras.toml"\nkeypoints = "{keypoints}"\n{more}'
 
 
+def assert_went_on(sent: list[float], answers: list[dict[str, Any]], skipped: int) -> None:
+    """Each instant was answered in its turn, or counted as skipped where the machine itself stood still."""
+    answered = [answer["t"] for answer in answers]
+    assert answered == sorted(set(answered) & set(sent))
+    assert len(answered) + skipped == len(sent)
+    assert len(answered) > len(sent) / 2
+    assert [answer["seq"] for answer in answers] == list(range(answers[0]["seq"], answers[0]["seq"] + len(answers)))
+
+
 class DaemonProcess:
     """Starts at once; `log` is what it says on stderr."""
 
