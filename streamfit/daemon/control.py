@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import zmq
 import zmq.asyncio
 
+from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.setup import changed_setup
 from streamfit.errors import InputError
@@ -31,6 +32,9 @@ class Host(Protocol):
 
     async def reload(self) -> None:
         """Read the configuration again. Raises InputError, ControlError."""
+
+    def calibrate(self, session: Session, seconds: float) -> float:
+        """Begin to fit a session's last seconds; how many there are. Raises ControlError."""
 
     def shut_down(self) -> None:
         """Begin to stop."""
@@ -114,8 +118,7 @@ class Control:
         if not is_number or not 0.0 < float(seconds) <= MAX_CALIBRATION:
             raise ControlError("bad_request", f"`seconds` must be above 0 and at most {MAX_CALIBRATION:g}")
         session = self._sessions().get(_session_name(request))
-        session.live.calibrate(float(seconds))
-        return {"session": session.name}
+        return {"session": session.name, "seconds": self._host.calibrate(session, float(seconds))}
 
     async def _record(self, request: Request) -> dict[str, Any]:
         on = request.fields.get("on")

@@ -3,7 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -91,6 +91,13 @@ class Fits:
         self._trackers.clear()
         self._last_t = float("-inf")
         return self._dated(owed)
+
+    def swap(self, subject: Subject) -> None:
+        """Take another frozen subject from the next instant on, and introduce everybody again."""
+        self._equipment = replace(self._equipment, subject=subject)
+        for tracker in self._trackers.values():
+            tracker.swap(subject)
+        self._introduced.clear()
 
     def _solve_person(self, person: str, instant: Instant) -> list[Answer]:
         done = [] if person in self._introduced else [self._model(person)]

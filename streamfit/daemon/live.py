@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from streamfit.cameras import Rig
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.fits import Equipment, Fits, TrackerFactory
+from streamfit.daemon.history import History
 from streamfit.daemon.instants import Arrival, Assembler, Instant, Sync
 from streamfit.daemon.roster import Roster
+from streamfit.fit.estimate import View
 from streamfit.fit.tracker import Tracker
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
-from streamfit.wire.control import ControlError
 from streamfit.wire.messages import KeypointsMessage, ViewMessage
 
 
@@ -54,6 +55,7 @@ class LiveSession:
         self.assembler = Assembler(len(rig.names), ingest.sync, ingest.wait)
         self.fits = Fits(name, Equipment(skeleton, rig, keypoints, subject), lag, tracker_factory, clock)
         self._roster = Roster()
+        self._history = History()
         self._camera_index = {camera: i for i, camera in enumerate(rig.names)}
 
     def feed(self, message: KeypointsMessage, arrival: float) -> None:
@@ -70,7 +72,7 @@ class LiveSession:
 
     def due(self, now: float) -> list[Instant]:
         """Instants that are complete or have waited long enough, in order of time."""
-        return [replace(instant, persons=self._roster.persons) for instant in self.assembler.due(now)]
+        return self._handed_out(self.assembler.due(now))
 
     def next_deadline(self) -> float | None:
         """When to ask `due` again if nothing comes in the meantime."""
@@ -78,20 +80,20 @@ class LiveSession:
 
     def flush(self) -> list[Instant]:
         """The instants still waiting for views: there will be no more."""
-        return [replace(instant, persons=self._roster.persons) for instant in self.assembler.flush()]
+        return self._handed_out(self.assembler.flush())
 
     def reject(self, reason: str, detail: str, count: int = 1) -> None:
         """Count something that was not used."""
         self.rejected[reason] += count
         self.details[reason] = detail
 
-    def calibrate(self, seconds: float) -> None:
-        """Start to fit scale and offsets to the last `seconds`. Raises ControlError where that cannot be."""
-        raise ControlError(
-            "refused",
-            f"session {self.name} cannot be calibrated for {seconds:g} s while it runs; "
-            "record it and use `streamfit calibrate`",
-        )
+    def lately(self, seconds: float) -> tuple[str, list[tuple[float, list[View]]]]:
+        """The person most seen in the last `seconds` (as far as is remembered), and their views by instant."""
+        return self._history.lately(seconds)
+
+    def swap(self, subject: Subject) -> None:
+        """Take another frozen subject from the next instant on; on the solver thread."""
+        self.fits.swap(subject)
 
     def prepare(self) -> None:
         """Compile everything this session will need; takes seconds the first time."""
@@ -104,6 +106,11 @@ class LiveSession:
     def finish(self) -> list[Answer]:
         """The smoothed answers still owed; the next instant starts anew."""
         return self.fits.finish()
+
+    def _handed_out(self, instants: list[Instant]) -> list[Instant]:
+        for instant in instants:
+            self._history.add(instant)
+        return [replace(instant, persons=self._roster.persons) for instant in instants]
 
     def _admitted(self, view: ViewMessage, t: float, arrival: float) -> Arrival | None:
         camera = self._camera_index.get(view.camera)

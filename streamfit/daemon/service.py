@@ -23,6 +23,7 @@ from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.metrics import Metrics
 from streamfit.daemon.notify import notify, watchdog_interval
 from streamfit.daemon.publisher import Publisher
+from streamfit.daemon.recalibration import Recalibration
 from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.setup import Setup, load_setup
@@ -76,6 +77,7 @@ class Daemon:
         self.endpoints: dict[str, str] = {}
         self.sessions: Sessions | None = None
         self.solver = Solver(lambda: self.sessions.all() if self.sessions else [], self._publish)
+        self._recalibration = Recalibration(self.solver.call)
         self._tracker_factory = tracker_factory
         self._keys = config.server_keys()
         self._record_folder = _record_folder(config)
@@ -110,11 +112,16 @@ class Daemon:
             notify("STOPPING=1")
             log.info("stopping")
             tasks[0].cancel()
+            await self._recalibration.stop()
             await self._drain()
 
     def status(self) -> dict[str, Any]:
         """What the status topic says, but for `seq`."""
         return status(self.health, self.sessions)
+
+    def calibrate(self, session: Session, seconds: float) -> float:
+        """Begin to fit a session's last seconds; how many there are. Raises ControlError."""
+        return self._recalibration.start(session, seconds)
 
     def shut_down(self) -> None:
         """Begin to stop."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.backlog import Backlog
 from streamfit.daemon.live import LiveSession
+from streamfit.daemon.progress import Progress
 from streamfit.daemon.recording import Recording
 from streamfit.daemon.setup import Setup
 from streamfit.wire.messages import KeypointsMessage
@@ -25,6 +26,7 @@ class Session:
         self.name, self.setup, self.live = name, setup, live
         self.backlog = Backlog()
         self.recording: Recording | None = None
+        self.calibration: Progress | None = None
         self.ending: asyncio.Future[None] | None = None
         self.opened = time.monotonic()
         self.last_message = self.opened

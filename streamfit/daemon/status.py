@@ -80,6 +80,7 @@ def session_status(session: Session) -> dict[str, Any]:
         "latency_p99": p99,
         "rejected": rejected,
         "details": dict(live.details),
+        "calibration": vars(session.calibration) if session.calibration else None,
         "recording": session.recording.status() if session.recording else None,
     }
 
@@ -87,7 +88,13 @@ def session_status(session: Session) -> dict[str, Any]:
 def changes(health: Health, sessions: Sessions | None) -> tuple[object, ...]:
     """What makes a status worth sending at once when it is another than before."""
     seen = tuple(
-        (name, s.live.assembler.free, tuple(s.live.fits.states.items()), tuple(s.live.rejected))
+        (
+            name,
+            s.live.assembler.free,
+            tuple(s.live.fits.states.items()),
+            tuple(s.live.rejected),
+            s.calibration and s.calibration.state,
+        )
         for name, s in (sessions.by_name.items() if sessions else ())
     )
     return health.state, tuple(health.rejected), seen

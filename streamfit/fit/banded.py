@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Float
 
@@ -87,3 +88,14 @@ def multiply(bands: Float[Array, "M 4 D D"], x: Float[Array, "M D"]) -> Float[Ar
         out = out.at[:-d].add(jnp.einsum("mij,mj->mi", upper, x[d:]))
         out = out.at[d:].add(jnp.einsum("mij,mi->mj", upper, x[:-d]))
     return out
+
+
+def dense(bands: np.ndarray) -> np.ndarray:
+    """The whole matrix (M D, M D)."""
+    m, _, size, _ = bands.shape
+    out = np.zeros((m, size, m, size))
+    for i in range(m):
+        for d in range(min(WIDTH, m - i)):
+            out[i, :, i + d] = bands[i, d]
+            out[i + d, :, i] = bands[i, d].T
+    return out.reshape(m * size, m * size)

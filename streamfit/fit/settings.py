@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -13,6 +16,10 @@ class FitSettings:
     """s between knots: 12 Hz, the band of human movement (the seed's trajectories pass 6 to 13 Hz)."""
     slots: int = 8
     """Instants that are linearised again at every step; older ones keep their last linearisation."""
+    active: int = 6
+    """Control points that those instants may touch: the newest 80 to 120 ms."""
+    precision: Literal["float64", "float32"] = "float64"
+    """Of the live fit."""
     freedom: float = 1.5
     """Degrees of freedom of the Student-t weights: detector errors have no finite variance."""
     persistence: float = 0.08
@@ -29,3 +36,7 @@ class FitSettings:
     """rad: weak prior towards the anatomical position, per second of movement."""
     limit: float = 0.05
     """rad by which a joint limit may be exceeded at one standard deviation."""
+
+    def real(self, x: np.ndarray) -> np.ndarray:
+        """A number or array in the live fit's precision."""
+        return np.asarray(x, self.precision)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import mujoco
@@ -38,8 +38,9 @@ GAIN = 0.1
 """Mean robust weight that a fresh start must gain to be taken."""
 SPARE = 0.035
 """s that the window is longer than the lag, for rates down to 30 Hz."""
-START_STEPS = 1
-"""Gauss-Newton steps on the first instant."""
+
+
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=16)
@@ -49,7 +50,7 @@ def _compiled(
     """The compiled functions, shared by all persons of one skeleton and keypoint layout."""
     kinematics = Kinematics(skeleton, np.array(bodies))
     intervals = int(np.ceil((lag + SPARE) / settings.spacing)) + 1
-    window = Window(kinematics, MotionPrior.of(skeleton, settings), settings, intervals + SUPPORT - 1)
+    window = Window(kinematics, MotionPrior.of(skeleton, settings), settings, intervals + SUPPORT - 1, settings.active)
     return window, InitialPose(kinematics)
 
 
@@ -84,9 +85,9 @@ class Tracker:
         self._doubted: float | None = None
         self._patience = RETRY
         self._restart: np.ndarray | None = None
-        self._starting = 0
         self._weights = np.zeros((self.settings.slots, self._spline.controls))
         self._held = self._nowhere()
+        self._lasting = np.zeros(len(skeleton.coordinates))
 
     def swap(self, subject: Subject) -> None:
         """Take another frozen scale, offsets and noise from the next instant on."""
@@ -100,6 +101,7 @@ class Tracker:
             scale=subject.factors(self.skeleton),
             places=subject.places(self.skeleton, self.keypoints),
             noise=noise,
+            persistent=subject.persistent,
         )
         self._look_from(self._frame)
 
@@ -159,13 +161,14 @@ class Tracker:
         shift = max(0, int(np.floor((t - self._spline.start) / self._spline.spacing)) - self._spline.intervals + 1)
         after = self._spline.shifted(shift)
         smoothed = self._settle(after.start)
-        given_up = self._slots.give_up(after.start, self._spline)
+        open_from = after.start + self._window.passive * after.spacing
+        given_up = self._slots.give_up(open_from, self._spline)
         used = set()
         for view in views:
             usable = view.usable
             gap = self._feeds[view.camera].note(view.t) if usable else self._feeds[view.camera].period
             slot = None
-            if view.t >= after.start:
+            if view.t >= open_from:
                 slot = self._slots.place(view.camera, view.t, view.xyc, gap, self._spline, given_up)
             if slot is None:
                 self.too_late += 1
@@ -174,20 +177,13 @@ class Tracker:
         self._spline = after
         due = next((e.t for e in self._owed if e.t <= t - self.lag + 1e-6), t)
         newest = self._slots.nearest(t)
-        slots = self._slots.lay_out(after, given_up)
-        times = np.array([t, due])
-        outcome = self._window.step(
-            self._model, self._state, slots, shift, newest, after.weights(times), after.weights(times, 1)
-        )
-        for _ in range(self._starting):
-            slots = slots._replace(given_up=np.zeros_like(given_up))
-            outcome = self._window.step(
-                self._model, outcome.state, slots, 0, newest, after.weights(times), after.weights(times, 1)
-            )
-        self._starting = 0
+        slots = self._real(self._slots.lay_out(after, given_up))
+        outcome = self._window.step(self._model, self._state, slots, shift, newest, *self._reading(t, due))
         self._weights = slots.weights
         self._state = outcome.state
         outcome = jax.device_get(outcome._replace(state=None))
+        if self._slots.seen[newest, ..., 2].any():
+            self._lasting = outcome.lasting
         alive = {c for c, feed in enumerate(self._feeds) if feed.current(t)}
         estimate = self._estimate(t, outcome, newest, len(used), len(used | alive) >= 2)
         if due < t:
@@ -222,9 +218,8 @@ class Tracker:
         out = []
         while self._owed and self._owed[0].t <= before and self._state is not None:
             first = self._owed.popleft()
-            at = np.full(2, first.t)
-            weights, rates = self._spline.weights(at), self._spline.weights(at, 1)
-            reading = jax.device_get(self._window.read(self._state, self._weights, weights, rates))
+            reading = self._window.read(self._state, self._weights, *self._reading(first.t, first.t))
+            reading = jax.device_get(reading)
             out.append(replace(first, **self._grounded(reading, 0)))
         return out
 
@@ -235,7 +230,6 @@ class Tracker:
         self._spline = self._spline_from(t)
         self._state = self._window.empty(self._frame.enter(pose, self._held.q[3:6]))
         self._weights = np.zeros((self.settings.slots, self._spline.controls))
-        self._starting = START_STEPS - 1
         self._tracked = t
         self._doubted = None
 
@@ -288,14 +282,28 @@ class Tracker:
     def _grounded(self, readings: Reading, row: int) -> dict[str, Any]:
         """A reading in the ground frame, continuous with what was answered last: q, qd, sd."""
         found = Reading(*(np.array(x[row]) for x in readings))
-        q, qd, sd = self._frame.leave(found.q, found.qd, found.sd, self._held.q[3:6])
+        sd = np.sqrt(self._share() * found.variance + self._lasting)
+        q, qd, sd = self._frame.leave(found.q, found.qd, sd, self._held.q[3:6])
         return {"q": q, "qd": qd, "sd": sd}
+
+    def _reading(self, *times: float) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the window's control points at the times, and of their rates."""
+        return self._real((self._spline.weights(np.array(times)), self._spline.weights(np.array(times), 1)))
+
+    def _real(self, numbers: T) -> T:
+        """Arrays in the precision of the fit."""
+        return jax.tree.map(self.settings.real, numbers)
+
+    def _share(self) -> float:
+        """What views count with: errors that come and go are smaller by as much than the window has them."""
+        period = float(np.median([feed.period for feed in self._feeds]))
+        return period / (period + 2.0 * self.settings.persistence)
 
     def _look_from(self, frame: Frame) -> None:
         """Let the window work in that frame."""
         self._frame = frame
         turned = self._lenses._replace(rotation=self._lenses.rotation @ frame.turn.T)
-        self._model = self._model._replace(lenses=turned)
+        self._model = self._real(self._model._replace(lenses=turned))
 
     def _keep_regular(self, list_: float) -> None:
         """Choose another frame for the window before its root comes near the singularity."""

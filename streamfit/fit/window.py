@@ -1,9 +1,13 @@
-"""The sliding window: one compiled step of fixed shape from the views of an instant to a pose and its posterior.
+"""Incremental fixed-lag smoothing: one compiled step of fixed shape from the views of an instant to a posterior.
 
-The trajectory is a cubic B-spline over M control points. Up to N slots hold the latest instants; each step
-linearises them again, adds the prior and solves. What leaves is kept: a slot that is given up leaves its last
-linearisation in the prior, a control point that is given up is marginalised (Schur complement), so the window is
-short and nothing is forgotten. Information is held in absolute form: cost = 1/2 c' P c - p' c.
+The trajectory is a cubic B-spline over M control points. The newest A of them are active: up to N slots hold the
+latest instants, each step linearises them again, adds the prior and solves (dense Cholesky). What leaves stays: a
+slot that is given up leaves its last linearisation in the prior; a control point that is no longer active is
+eliminated (Schur complement) and leaves its conditional distribution given the three after it, by which the newer
+views go on to move it (back-substitution) until it leaves the window one lag later.
+
+Everything is held about the present control points (information, and force as the gradient there), never as absolute
+sums: that is what makes it sound in float32.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Float
 
 from streamfit.arrays import Array
@@ -27,8 +33,6 @@ from streamfit.fit.settings import FitSettings
 from streamfit.skeleton import Kinematics
 from streamfit.skeleton.skeleton import ROOT_COORDINATES
 
-_multiply = jax.jit(banded.multiply)
-
 
 class Model(NamedTuple):
     """What is frozen while a person is tracked."""
@@ -37,16 +41,22 @@ class Model(NamedTuple):
     scale: Float[Array, " G"]
     places: Float[Array, "K 3"]
     noise: Noise
+    persistent: Float[Array, " K"]
+    """Share of the pixels' variance that persists."""
 
 
 class State(NamedTuple):
-    """The window between two steps."""
+    """The window between two steps: P passive control points, then A active ones (P + A = M)."""
 
     controls: Float[Array, "M D"]
-    prior: Float[Array, "M 4 D D"]
-    pull: Float[Array, "M D"]
+    passive: banded.Factor
+    """Of the passive ones (P): a change x of theirs follows those after it as L' x + B y = own."""
+    own: Float[Array, "P D"]
+    information: Float[Array, "AD AD"]
+    """What is known of the active ones without the slots: movement, and all that was given up."""
+    force: Float[Array, "A D"]
     slot_information: Float[Array, "N D D"]
-    slot_pull: Float[Array, "N D"]
+    slot_force: Float[Array, "N D"]
 
 
 class Slots(NamedTuple):
@@ -68,7 +78,8 @@ class Reading(NamedTuple):
 
     q: Float[Array, " D"]
     qd: Float[Array, " D"]
-    sd: Float[Array, " D"]
+    variance: Float[Array, " D"]
+    """Posterior, of errors that come and go."""
 
 
 class Outcome(NamedTuple):
@@ -83,6 +94,8 @@ class Outcome(NamedTuple):
     error: Float[Array, "C K"]
     """px, of the newest slot, after the solve (to first order)."""
     weight: Float[Array, "C K"]
+    lasting: Float[Array, " D"]
+    """Variance from errors that no window averages out, as the newest slot's views have it."""
 
 
 class _Terms(NamedTuple):
@@ -102,19 +115,32 @@ class Window:
     prior: MotionPrior
     settings: FitSettings
     controls: int
+    active: int
+
+    @property
+    def passive(self) -> int:
+        """How many control points are no longer linearised again."""
+        return max(0, self.controls - self.active)
 
     def empty(self, q: np.ndarray) -> State:
         """A window at rest in pose q (D,), known only roughly."""
-        size = len(q)
-        prior = self.prior.bands(np.arange(self.controls) >= banded.WIDTH - 1)
-        rough = np.full(size, 0.2**-2)
-        controls = np.tile(q, (self.controls, 1))
-        pull = np.zeros_like(controls)
-        for untied in range(banded.WIDTH - 1):
-            prior[untied, 0] += np.diag(rough)
-            pull[untied] = rough * q
+        size, active, passive = len(q), self.controls - self.passive, self.passive
+        information = banded.dense(self.prior.bands(np.arange(active) >= banded.WIDTH - 1))
+        force = -information @ np.tile(q, active)
+        untied = np.arange((banded.WIDTH - 1) * size)
+        information[untied, untied] += 0.2**-2
+        beyond = np.zeros((passive, banded.WIDTH - 1, size, size))
         n = self.settings.slots
-        return State(controls, prior, pull, np.zeros((n, size, size)), np.zeros((n, size)))
+        state = State(
+            np.tile(q, (self.controls, 1)),
+            banded.Factor(np.tile(np.eye(size), (passive, 1, 1)), beyond),
+            np.zeros((passive, size)),
+            information,
+            force.reshape(active, size),
+            np.zeros((n, size, size)),
+            np.zeros((n, size)),
+        )
+        return jax.tree.map(self.settings.real, state)
 
     def turned(self, state: State, turn: np.ndarray, near: np.ndarray, poses: np.ndarray) -> State:
         """The window seen in a frame turned by `turn` (3, 3), the root's angles near `near`; `poses` (N, D) are
@@ -122,21 +148,28 @@ class Window:
 
         Control points and slots are carried over one by one, their information by the derivative of the map.
         """
-        controls, maps = _turn_all(np.array(state.controls), turn, near)
-        prior, inverse = np.array(state.prior), np.linalg.inv(maps)
-        force = np.array(state.pull) - np.array(_multiply(state.prior, state.controls))
-        for d in range(banded.WIDTH):
-            rows = self.controls - d
-            prior[:rows, d] = np.swapaxes(inverse[:rows], 1, 2) @ prior[:rows, d] @ inverse[d:]
-        force = np.einsum("mji,mj->mi", inverse, force)
-        pull = force + np.array(_multiply(prior, controls))
-        information = np.array(state.slot_information)
-        push = np.array(state.slot_pull) - np.einsum("nij,nj->ni", information, poses)
-        poses, maps = _turn_all(poses, turn, near)
+        state = jax.tree.map(lambda x: np.array(x, float), state)
+        controls, maps = _turn_all(state.controls, turn, near)
+        inverse, p = np.linalg.inv(maps), self.passive
+        diagonal, beyond, own = state.passive.diagonal, state.passive.beyond, state.own
+        for i in range(p):
+            # the same equations, turned within themselves so that the first block is triangular again
+            first = inverse[i].T @ diagonal[i]
+            lower = np.linalg.cholesky(first @ first.T)
+            within = np.linalg.solve(lower, first)
+            diagonal[i], own[i] = lower, within @ own[i]
+            for k in range(min(banded.WIDTH - 1, self.controls - 1 - i)):
+                beyond[i, k] = within @ beyond[i, k] @ inverse[i + 1 + k]
+        active = scipy.linalg.block_diag(*inverse[p:])
+        information = active.T @ state.information @ active
+        force = np.einsum("mji,mj->mi", inverse[p:], state.force)
+        _, maps = _turn_all(poses, turn, near)
         inverse = np.linalg.inv(maps)
-        information = np.swapaxes(inverse, 1, 2) @ information @ inverse
-        push = np.einsum("nji,nj->ni", inverse, push) + np.einsum("nij,nj->ni", information, poses)
-        return State(controls, prior, pull, information, push)
+        slot_information = np.swapaxes(inverse, 1, 2) @ state.slot_information @ inverse
+        slot_force = np.einsum("nji,nj->ni", inverse, state.slot_force)
+        passive = banded.Factor(diagonal, beyond)
+        turned = State(controls, passive, own, information, force, slot_information, slot_force)
+        return jax.tree.map(self.settings.real, turned)
 
     @partial(jax.jit, static_argnums=0)
     def step(
@@ -147,21 +180,16 @@ class Window:
         `newest` is the index of the slot whose residuals are reported; `read` and `rate` (R, M) are the spline
         weights of the reading times and their derivatives.
         """
-        state = self._give_up(state, slots.given_up)
+        p = self.passive
+        state = self._give_up(state, slots.given_up[:, p:])
         state = jax.lax.fori_loop(0, shift, lambda _, s: self._shift(s), state)
+        weights = slots.weights[:, p:]
         terms = self._linearise(model, state.controls, slots)
-        pose = slots.weights @ state.controls
-        slot_pull = terms.force + jnp.einsum("nij,nj->ni", terms.information, pose)
-
-        bands = state.prior + _spread(slots.weights, terms.information)
-        right = state.pull + slots.weights.T @ slot_pull - banded.multiply(bands, state.controls)
-        stiff, push = self.prior.limits(state.controls, self.settings.spacing)
-        factor = banded.factorise(_add_diagonal(bands, stiff))
-        right = jnp.concatenate([(right + push)[..., None], _columns(read, right.shape[1])], -1)
-        solved = banded.forward(factor, right)
-        change = banded.backward(factor, solved[..., :1])[..., 0]
+        factor, force = self._factor(state, weights, terms.information, terms.force)
+        active = jax.scipy.linalg.cho_solve((factor, True), force.reshape(-1)).reshape(-1, force.shape[1])
+        change = jnp.concatenate([self._follow(state, active), active])
         controls = state.controls + change
-        readings = Reading(read @ controls, rate @ controls, _spread_of(solved[..., 1:], read.shape[0]))
+        readings = Reading(read @ controls, rate @ controls, self._spread(state.passive, factor, read))
 
         moved = self.kinematics.displaced(terms.screws[newest], terms.points[newest], slots.weights[newest] @ change)
         seen = slots.seen[newest]
@@ -169,14 +197,24 @@ class Window:
         own = spread(slots.ahead[newest] @ controls)
         answered = reduce_views(model.lenses, own, seen, model.noise)
         body = self.kinematics.pose(readings.q[0], model.scale)
+        turned = (state.information @ active.reshape(-1)).reshape(active.shape)
         return Outcome(
-            State(controls, state.prior, state.pull, terms.information, slot_pull),
+            State(
+                controls,
+                state.passive,
+                jnp.zeros_like(state.own),
+                state.information,
+                state.force - turned,
+                terms.information,
+                terms.force - jnp.einsum("nij,nj->ni", terms.information, weights @ active),
+            ),
             readings,
             body.position,
             body.rotation,
             self.kinematics.keypoints(body, model.places),
             answered.error,
             answered.weight,
+            self._lasting(model, terms.screws[newest], moved, answered.information),
         )
 
     @partial(jax.jit, static_argnums=0)
@@ -188,11 +226,55 @@ class Window:
     @partial(jax.jit, static_argnums=0)
     def read(self, state: State, weights: Array, read: Array, rate: Array) -> Reading:
         """The trajectory at further times (R, M) after a step whose slots had `weights` (N, M)."""
-        stiff, _ = self.prior.limits(state.controls, self.settings.spacing)
-        bands = state.prior + _spread(weights, state.slot_information)
-        factor = banded.factorise(_add_diagonal(bands, stiff))
-        solved = banded.forward(factor, _columns(read, state.controls.shape[1]))
-        return Reading(read @ state.controls, rate @ state.controls, _spread_of(solved, read.shape[0]))
+        factor, _ = self._factor(state, weights[:, self.passive :], state.slot_information, state.slot_force)
+        return Reading(read @ state.controls, rate @ state.controls, self._spread(state.passive, factor, read))
+
+    def _factor(
+        self, state: State, weights: Float[Array, "N A"], information: Float[Array, "N D D"], force: Float[Array, "N D"]
+    ) -> tuple[Float[Array, "AD AD"], Float[Array, "A D"]]:
+        """Cholesky factor of all that is known of the active control points, and the force on them."""
+        stiff, push = self.prior.limits(state.controls[self.passive :], self.settings.spacing)
+        whole = state.information + _spread(weights, information) + jnp.diag(stiff.reshape(-1))
+        return jnp.linalg.cholesky(whole), state.force + weights.T @ force + push
+
+    def _follow(self, state: State, active: Float[Array, "A D"]) -> Float[Array, "P D"]:
+        """How the passive control points change with the active ones: back-substitution."""
+        change = [active[k] for k in range(banded.WIDTH - 1)]
+        for i in reversed(range(self.passive)):
+            left = state.own[i] - sum(state.passive.beyond[i, k] @ change[k] for k in range(banded.WIDTH - 1))
+            change.insert(0, solve_triangular(state.passive.diagonal[i], left, lower=True, trans=1))
+        return jnp.stack(change[: self.passive]) if self.passive else active[:0]
+
+    def _spread(self, passive: banded.Factor, factor: Array, read: Float[Array, "R M"]) -> Float[Array, "R D"]:
+        """Variances at the reading times: forward substitution of their weights."""
+        p, size, eye = self.passive, passive.diagonal.shape[-1], jnp.eye(passive.diagonal.shape[-1], dtype=read.dtype)
+        right = jnp.einsum("rm,ij->mirj", read, eye).reshape(read.shape[1], size, -1)
+        square = jnp.zeros(right.shape[-1], read.dtype)
+        for i in range(p):
+            y = solve_triangular(passive.diagonal[i], right[i], lower=True)
+            square += jnp.sum(y**2, 0)
+            right = right.at[i + 1 : i + banded.WIDTH].add(-jnp.einsum("kij,ir->kjr", passive.beyond[i], y))
+        y = solve_triangular(factor, right[p:].reshape(factor.shape[0], -1), lower=True)
+        return (square + jnp.sum(y**2, 0)).reshape(read.shape[0], -1)
+
+    def _lasting(
+        self, model: Model, screws: Float[Array, "D 6"], points: Float[Array, "K 3"], information: Float[Array, "K 3 3"]
+    ) -> Float[Array, " D"]:
+        """Variance of a pose fitted to one instant whose keypoints err as they wander, and as pixels persist.
+
+        Its estimate is C J' W e (W the keypoints' information, C the inverse of J' W J), where the errors e have
+        the covariance of the displacements, and of the persistent share of the pixels' errors.
+        """
+        skin = jnp.square(model.noise.wander)[:, None, None] * information @ information
+        share = model.persistent[:, None, None]
+        persist = skin + share * (information - skin)
+        none = jnp.zeros_like(points)
+        normal, _ = self.kinematics.condense(screws, points, information, none)
+        middle, _ = self.kinematics.condense(screws, points, persist, none)
+        size = normal.shape[0]
+        factor = jnp.linalg.cholesky(normal + jnp.eye(size, dtype=normal.dtype))
+        half = jax.scipy.linalg.cho_solve((factor, True), middle)
+        return jnp.diag(jax.scipy.linalg.cho_solve((factor, True), half.T))
 
     def _linearise(self, model: Model, controls: Array, slots: Slots) -> _Terms:
         def one(weights: Array, ahead: Array, seen: Array, share: Array) -> _Terms:
@@ -206,31 +288,44 @@ class Window:
 
         return jax.vmap(one)(slots.weights, slots.ahead, slots.seen, slots.share)
 
-    def _give_up(self, state: State, weights: Array) -> State:
+    def _give_up(self, state: State, weights: Float[Array, "N A"]) -> State:
         return state._replace(
-            prior=state.prior + _spread(weights, state.slot_information),
-            pull=state.pull + weights.T @ state.slot_pull,
+            information=state.information + _spread(weights, state.slot_information),
+            force=state.force + weights.T @ state.slot_force,
         )
 
     def _shift(self, state: State) -> State:
-        """Marginalise the oldest control point and append one that continues the movement."""
-        size = state.prior.shape[-1]
-        front = jnp.zeros((banded.WIDTH, banded.WIDTH, size, size), state.prior.dtype).at[0].set(state.prior[0])
-        lower, beyond, update = banded.eliminate(front)
-        y = jax.scipy.linalg.solve_triangular(lower, state.pull[0], lower=True)
-        prior, pull = state.prior[1:], state.pull[1:]
-        for a in range(3):
-            prior = prior.at[a, : 3 - a].add(-jnp.stack([update[a, b] for b in range(a, 3)]))
-        pull = pull.at[:3].add(-jnp.einsum("kij,i->kj", beyond, y))
-        prior = jnp.concatenate([prior, jnp.zeros_like(prior[:1])])
-        pull = jnp.concatenate([pull, jnp.zeros_like(pull[:1])])
-        diagonal = jnp.arange(size)
-        m = self.controls
-        for a in range(banded.WIDTH):
-            for b in range(a, banded.WIDTH):
-                prior = prior.at[m - 4 + a, b - a, diagonal, diagonal].add(self.prior.pattern[a, b])
+        """Eliminate the oldest active control point and append one that continues the movement.
+
+        What the joint limits say of the one that is eliminated stays.
+        """
+        p, size = self.passive, state.controls.shape[1]
+        stiff, push = self.prior.limits(state.controls[p][None], self.settings.spacing)
+        lower = jnp.linalg.cholesky(state.information[:size, :size] + jnp.diag(stiff[0]))
+        near = slice(size, banded.WIDTH * size)
+        right = jnp.concatenate([state.information[:size, near], (state.force[0] + push[0])[:, None]], 1)
+        right = solve_triangular(lower, right, lower=True)
+        beyond, own = right[:, :-1], right[:, -1]
+        taken = (banded.WIDTH - 1) * size
+        information = state.information[size:, size:].at[:taken, :taken].add(-beyond.T @ beyond)
+        force = state.force[1:].at[: banded.WIDTH - 1].add(-(own @ beyond).reshape(-1, size))
         last = 2.0 * state.controls[-1] - state.controls[-2]
-        return state._replace(controls=jnp.concatenate([state.controls[1:], last[None]]), prior=prior, pull=pull)
+        controls = jnp.concatenate([state.controls[1:], last[None]])
+        information = jnp.pad(information, ((0, size), (0, size)))
+        tie = jnp.asarray(banded.dense(self.prior.bands(np.arange(banded.WIDTH) == banded.WIDTH - 1)), force.dtype)
+        at = -banded.WIDTH * size
+        information = information.at[at:, at:].add(tie)
+        newest = controls[-banded.WIDTH :].reshape(-1)
+        force = jnp.concatenate([force, jnp.zeros_like(force[:1])])
+        force = force.at[-banded.WIDTH :].add(-(tie @ newest).reshape(-1, size))
+        if p:
+            beyond = beyond.reshape(size, -1, size).transpose(1, 0, 2)
+            passive = banded.Factor(
+                jnp.concatenate([state.passive.diagonal[1:], lower[None]]),
+                jnp.concatenate([state.passive.beyond[1:], beyond[None]]),
+            )
+            state = state._replace(passive=passive, own=jnp.concatenate([state.own[1:], own[None]]))
+        return state._replace(controls=controls, information=information, force=force)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -242,13 +337,10 @@ def agreement(
     return reduce_views(model.lenses, jnp.broadcast_to(points, seen.shape), seen, model.noise).weight
 
 
-def _spread(weights: Float[Array, "N M"], information: Float[Array, "N D D"]) -> Float[Array, "M 4 D D"]:
+def _spread(weights: Float[Array, "N A"], information: Float[Array, "N D D"]) -> Float[Array, "AD AD"]:
     """Information about poses (N) as information about the control points that make them."""
-    rows = []
-    for d in range(banded.WIDTH):
-        pair = weights * jnp.pad(weights[:, d:], ((0, 0), (0, d)))
-        rows.append(jnp.einsum("nm,nij->mij", pair, information))
-    return jnp.stack(rows, 1)
+    size = weights.shape[1] * information.shape[-1]
+    return jnp.einsum("na,nb,nij->aibj", weights, weights, information).reshape(size, size)
 
 
 def _turn_all(poses: np.ndarray, turn: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -258,18 +350,3 @@ def _turn_all(poses: np.ndarray, turn: np.ndarray, near: np.ndarray) -> tuple[np
     for n in range(len(poses)):
         out[n, root], maps[n, root, root] = turn_root(poses[n, root], turn, near)
     return out, maps
-
-
-def _add_diagonal(bands: Float[Array, "M 4 D D"], stiff: Float[Array, "M D"]) -> Float[Array, "M 4 D D"]:
-    diagonal = jnp.arange(bands.shape[-1])
-    return bands.at[:, 0, diagonal, diagonal].add(stiff)
-
-
-def _columns(read: Float[Array, "R M"], size: int) -> Float[Array, "M D RD"]:
-    """Right sides whose forward solutions give the variance of each coordinate at each reading time."""
-    return jnp.einsum("rm,ij->mirj", read, jnp.eye(size, dtype=read.dtype)).reshape(read.shape[1], size, -1)
-
-
-def _spread_of(solved: Float[Array, "M D RD"], readings: int) -> Float[Array, "R D"]:
-    """Standard deviations from forward solutions of `_columns`."""
-    return jnp.sqrt(jnp.sum(solved**2, (0, 1))).reshape(readings, -1)

@@ -148,15 +148,6 @@ def test_a_session_can_be_opened_with_a_rig_and_keypoints_of_its_own(client: Cli
         assert client.ask("close", session=session)["ok"]
 
 
-def test_a_calibration_in_flight_is_refused_with_a_way_out(client: Client) -> None:
-    client.keypoints("calibrating", 0.0, views())
-    client.wait_for("kinematics/calibrating/0")
-    error = client.ask("calibrate", session="calibrating", seconds=10)["error"]
-    assert error["code"] == "refused"
-    assert "streamfit calibrate" in error["message"]
-    assert client.ask("close", session="calibrating")["ok"]
-
-
 def test_recording_can_be_turned_on_and_off(tmp_path: Path) -> None:
     with (
         daemon(tmp_path, config_text(more='[record]\ndirectory = "r"\n')) as process,

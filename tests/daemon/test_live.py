@@ -10,7 +10,6 @@ from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.roster import FORGET, MAX_PERSONS
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
-from streamfit.wire.control import ControlError
 from streamfit.wire.messages import KeypointsMessage, Rejected, ViewMessage
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -164,9 +163,3 @@ def test_sessions_share_nothing(live: LiveSession) -> None:
     answers(live, 0.0, [view("nowhere"), view(order=FAIL)])
     assert not other.rejected
     assert other.fits.failures == 0
-
-
-def test_a_running_session_refuses_to_be_calibrated(live: LiveSession) -> None:
-    with pytest.raises(ControlError, match="streamfit calibrate") as caught:
-        live.calibrate(10.0)
-    assert caught.value.code == "refused"
