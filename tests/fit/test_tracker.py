@@ -99,7 +99,7 @@ def test_coasts_without_views_says_so_and_comes_back(scene, tracker_of):
         sds.append(estimate.sd[knees].mean())
     blind = [i for i, t in enumerate(np.arange(0, 2.0, 1 / RATE)) if 0.8 <= t < 1.3]
     assert {states[i] for i in blind} == {"coasting"}
-    assert all(np.diff([sds[i] for i in blind]) > 0)
+    assert all(np.diff([sds[i] for i in blind]) >= 0)
     assert sds[blind[-1]] > 3 * sds[blind[0] - 1]
     assert states[blind[-1] + 1] == "tracking"
     assert sds[-1] < 1.5 * sds[blind[0] - 1]
