@@ -59,8 +59,9 @@ class MotionPrior:
 
         A B-spline lies in the hull of its control points: where they keep the limits, so does the movement.
         """
-        over = jnp.where(controls > self.upper, controls - self.upper, 0.0)
-        under = jnp.where(controls < self.lower, controls - self.lower, 0.0)
+        upper, lower = (jnp.asarray(bound, controls.dtype) for bound in (self.upper, self.lower))
+        over = jnp.where(controls > upper, controls - upper, 0.0)
+        under = jnp.where(controls < lower, controls - lower, 0.0)
         beyond = over + under
         information = jnp.where(beyond != 0.0, spacing / self.limit**2, 0.0)
         return information, -information * beyond

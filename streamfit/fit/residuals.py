@@ -107,7 +107,7 @@ def view_terms(
         return robust, information, jnp.einsum("ckij,cki->ckj", weighted, residual)
 
     def settle(information: Array, force: Array) -> tuple[Array, Array]:
-        settled = _inverse(information.sum(0) + stiffness[:, None, None] * jnp.eye(3))
+        settled = _inverse(information.sum(0) + stiffness[:, None, None] * jnp.eye(3, dtype=stiffness.dtype))
         return settled, jnp.einsum("kij,kj->ki", settled, force.sum(0))
 
     _, information, force = weighed(residual, variance + spread)

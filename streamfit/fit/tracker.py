@@ -281,7 +281,7 @@ class Tracker:
 
     def _grounded(self, readings: Reading, row: int) -> dict[str, Any]:
         """A reading in the ground frame, continuous with what was answered last: q, qd, sd."""
-        found = Reading(*(np.array(x[row]) for x in readings))
+        found = Reading(*(np.array(x[row], float) for x in readings))
         sd = np.sqrt(self._share() * found.variance + self._lasting)
         q, qd, sd = self._frame.leave(found.q, found.qd, sd, self._held.q[3:6])
         return {"q": q, "qd": qd, "sd": sd}

@@ -51,7 +51,7 @@ def test_the_simulated_walk_streams_and_is_compared_with_its_truth():
     # A busy machine may skip instants; the daemon's own tests say when it must not.
     count, sent = answered(done.stdout)
     assert sent == 1000
-    assert count > 700
+    assert count > 300
     assert len(re.findall(r"t +\d\.\d\d s .* tracking +hip_flexion_r", done.stdout)) >= 7
     assert float(row(done.stdout, "tracking").split()[0]) > 97
     legs, every = (float(x) for x in re.findall(r"[\d.]+", row(done.stdout, "  mean removed"))[:2])

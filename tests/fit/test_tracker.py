@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from streamfit.fit.estimate import View
+from streamfit.fit.settings import FitSettings
 from streamfit.fit.tracker import Tracker
 from streamfit.subject import Subject
 
@@ -221,3 +222,52 @@ def test_a_jump_elsewhere_is_found_again(scene, tracker_of):
     for t in np.arange(1, 1.6, 1 / RATE):
         estimate, _ = tracker.update(t, other.views(t))
     assert np.abs(estimate.keypoints - other.points(estimate.t) @ scene.rig.to_ground).max() < 0.05
+
+
+def with_settings(scene, **settings):
+    return Tracker(scene.skeleton, scene.rig, scene.keypoints, scene.subject, settings=FitSettings(**settings))
+
+
+@pytest.fixture(scope="module")
+def double(scene):
+    """What the window of double precision, all of whose control points are active, makes of a second."""
+    return run(with_settings(scene, precision="float64", active=99, slots=4), scene, np.arange(0, 1, 1 / RATE))
+
+
+@pytest.mark.parametrize(
+    ("settings", "tolerant"), [({"precision": "float64"}, False), ({"precision": "float32"}, True)]
+)
+def test_what_is_passive_or_single_precision_answers_the_same(scene, double, settings, tolerant):
+    """Control points that left as conditionals follow the later views as if they were still solved for.
+
+    Not at first: the windows begin at rest at different times.
+    """
+    times = np.arange(0, 1, 1 / RATE)
+    for found, expected in zip(run(with_settings(scene, slots=4, **settings), scene, times), double, strict=True):
+        assert [e.t for e in found] == [e.t for e in expected]
+        later = slice(len(times) * 3 // 5, None)
+        q, reference = (np.array([e.q for e in part[later]]) for part in (found, expected))
+        assert np.abs(q - reference).max() < (1e-4 if tolerant else 2e-5)
+        np.testing.assert_allclose([e.sd for e in found[later]], [e.sd for e in expected[later]], rtol=1e-3)
+
+
+def test_what_lasts_is_what_displaced_keypoints_do_to_a_pose(scene):
+    """Against the covariance C J' W S W J C, written out with the Jacobian of each keypoint."""
+    tracker = with_settings(scene, precision="float64")
+    kinematics, model = tracker._window.kinematics, tracker._model
+    q = scene.q(0.3)
+    pose = kinematics.pose(q, model.scale)
+    points = kinematics.keypoints(pose, model.places)
+    jacobian = np.asarray(kinematics.jacobian(pose, points))
+    rng = np.random.default_rng(0)
+    half = rng.normal(size=(len(points), 3, 3)) * 20.0
+    # no more than the displacement leaves: the inverse of (pixels' covariance + wander^2)
+    wander = np.asarray(model.noise.wander)[:, None, None] ** 2 * np.eye(3)
+    information = np.linalg.inv(np.linalg.inv(half @ half.swapaxes(1, 2) + 100.0 * np.eye(3)) + wander)
+    share = np.asarray(model.persistent)[:, None, None]
+    covariance = wander + share * (np.linalg.inv(information) - wander)
+    normal = np.einsum("kid,kij,kje->de", jacobian, information, jacobian) + np.eye(len(q))
+    middle = np.einsum("kid,kij,kjl,klm,kme->de", jacobian, information, covariance, information, jacobian)
+    inverse = np.linalg.inv(normal)
+    found = tracker._window._lasting(model, kinematics.screws(pose), points, information)
+    np.testing.assert_allclose(found, np.diag(inverse @ middle @ inverse), rtol=1e-6)
