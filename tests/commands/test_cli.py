@@ -196,7 +196,7 @@ def test_ctrl_c_is_quiet(folder: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "XDG_CACHE_HOME": str(folder / "empty-cache")},  # so that it takes long
+        env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(folder / "empty-cache")},  # so that it takes long
     )
     end = time.monotonic() + 60.0
     while not (folder / "never").exists() and time.monotonic() < end:
