@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import Literal
@@ -80,9 +80,7 @@ def calibrate_sessions(
     calibration = finish(_within(fit, options.minutes), progress)
     _write(output, calibration.subject)  # kept, should the judging be interrupted
     verdict = judge(trials, body, keypoints, calibration, options.build)
-    known = {"verdict": verdict.grade, "reasons": list(verdict.reasons), "notes": list(verdict.notes)}
-    known |= {key: value for key, value in asdict(options.build).items() if value is not None}
-    subject = replace(calibration.subject, fit=calibration.subject.fit | known)
+    subject = verdict.noted(calibration.subject, options.build)
     return Calibrated(replace(calibration, subject=subject), verdict, _write(output, subject))
 
 

@@ -92,7 +92,7 @@ class Recalibration:
         log.info("session %s: calibration %s %s", session.name, progress.state, progress.message)
 
     async def _follow(self, inward: Connection, progress: Progress) -> str:
-        """Wait for the subject.toml of the process, noting how far it is. EOFError where it dies."""
+        """Wait for the subject.toml of the process, noting how far it is. InputError where it fails or dies."""
         while True:
             kind, *rest = await asyncio.to_thread(_receive, inward)
             if kind == "progress":
@@ -129,9 +129,7 @@ def _calibrate(job: Job, outward: Connection) -> None:
         calibration = finish(fit, lambda what, share: outward.send(("progress", what, share)))
         outward.send(("progress", "judging", 1.0))
         verdict = judge([job.trial], job.skeleton, job.keypoints, calibration, job.build)
-        known = {"verdict": verdict.grade, "reasons": list(verdict.reasons), "notes": list(verdict.notes)}
-        known |= {key: value for key, value in vars(job.build).items() if value is not None}
-        subject = replace(calibration.subject, fit=calibration.subject.fit | known)
+        subject = verdict.noted(calibration.subject, job.build)
         outward.send(("done", subject.to_toml(), verdict.grade, " ".join(verdict.reasons)))
     except InputError as error:
         outward.send(("failed", str(error)))

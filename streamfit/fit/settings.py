@@ -19,7 +19,7 @@ class FitSettings:
     active: int = 6
     """Control points that those instants may touch: the newest 80 to 120 ms."""
     precision: Literal["float64", "float32"] = "float32"
-    """Of the live fit. Single precision answers the same to a hundredth of a degree, in two thirds of the time."""
+    """Of the live fit. Single precision answers the same to a tenth of a degree, in two thirds of the time."""
     freedom: float = 1.5
     """Degrees of freedom of the Student-t weights: detector errors have no finite variance."""
     persistence: float = 0.08

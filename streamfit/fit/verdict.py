@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from streamfit.fit.anatomy import Build
 from streamfit.fit.calibration import Calibration
@@ -22,6 +22,7 @@ from streamfit.fit.exchange import sides_exchanged
 from streamfit.fit.people import one_person
 from streamfit.fit.trial import Trial
 from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class Verdict:
     reasons: tuple[str, ...]
     """One sentence each: what, where, what to do. The worst first, causes before what comes of them."""
     notes: tuple[str, ...]
+
+    def noted(self, subject: Subject, build: Build) -> Subject:
+        """The subject with this verdict, and what was known of the person, among what is said of its fit."""
+        known: dict[str, Any] = {"verdict": self.grade, "reasons": list(self.reasons), "notes": list(self.notes)}
+        known |= {key: value for key, value in asdict(build).items() if value is not None}
+        return replace(subject, fit=subject.fit | known)
 
 
 def judge(

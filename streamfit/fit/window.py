@@ -158,7 +158,7 @@ class Window:
             lower = np.linalg.cholesky(first @ first.T)
             within = np.linalg.solve(lower, first)
             diagonal[i], own[i] = lower, within @ own[i]
-            for k in range(min(banded.WIDTH - 1, self.controls - 1 - i)):
+            for k in range(banded.WIDTH - 1):
                 beyond[i, k] = within @ beyond[i, k] @ inverse[i + 1 + k]
         active = scipy.linalg.block_diag(*inverse[p:])
         information = active.T @ state.information @ active
@@ -189,7 +189,7 @@ class Window:
         active = jax.scipy.linalg.cho_solve((factor, True), force.reshape(-1)).reshape(-1, force.shape[1])
         change = jnp.concatenate([self._follow(state, active), active])
         controls = state.controls + change
-        readings = Reading(read @ controls, rate @ controls, self._spread(state.passive, factor, read))
+        readings = Reading(read @ controls, rate @ controls, self._variance(state.passive, factor, read))
 
         moved = self.kinematics.displaced(terms.screws[newest], terms.points[newest], slots.weights[newest] @ change)
         seen = slots.seen[newest]
@@ -227,7 +227,7 @@ class Window:
     def read(self, state: State, weights: Array, read: Array, rate: Array) -> Reading:
         """The trajectory at further times (R, M) after a step whose slots had `weights` (N, M)."""
         factor, _ = self._factor(state, weights[:, self.passive :], state.slot_information, state.slot_force)
-        return Reading(read @ state.controls, rate @ state.controls, self._spread(state.passive, factor, read))
+        return Reading(read @ state.controls, rate @ state.controls, self._variance(state.passive, factor, read))
 
     def _factor(
         self, state: State, weights: Float[Array, "N A"], information: Float[Array, "N D D"], force: Float[Array, "N D"]
@@ -245,7 +245,7 @@ class Window:
             change.insert(0, solve_triangular(state.passive.diagonal[i], left, lower=True, trans=1))
         return jnp.stack(change[: self.passive]) if self.passive else active[:0]
 
-    def _spread(self, passive: banded.Factor, factor: Array, read: Float[Array, "R M"]) -> Float[Array, "R D"]:
+    def _variance(self, passive: banded.Factor, factor: Array, read: Float[Array, "R M"]) -> Float[Array, "R D"]:
         """Variances at the reading times: forward substitution of their weights."""
         p, size, eye = self.passive, passive.diagonal.shape[-1], jnp.eye(passive.diagonal.shape[-1], dtype=read.dtype)
         right = jnp.einsum("rm,ij->mirj", read, eye).reshape(read.shape[1], size, -1)
