@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -51,12 +52,12 @@ def fit_recording(recording: Recording, skeleton: Skeleton, subject: Subject, la
     views, seconds = [], []
     for instant in recording.played(live, show):
         started = time.perf_counter()
-        solved = live.solve(instant)
+        solved = list(chain.from_iterable(live.solve(instant)))
         seconds.append(time.perf_counter() - started)
         views.append(instant.views)
         for topic, payload in solved:
             answers[topic.partition("/")[0]].append(payload)
-    for topic, payload in live.finish():
+    for topic, payload in chain.from_iterable(live.finish()):
         answers[topic.partition("/")[0]].append(payload)
     counts = dict(live.rejected) | {"fit_failed": live.fits.failures, "too_late": live.fits.too_late}
     return Fitted(

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -71,19 +71,21 @@ class Fits:
         """Compile everything this session will need; takes seconds the first time."""
         self._new_tracker().warm_up()
 
-    def solve(self, instant: Instant) -> list[Answer]:
-        """The answers to an instant, of every person: model (of a new one), kinematics, bodies, smoothed."""
+    def solve(self, instant: Instant) -> Iterator[list[Answer]]:
+        """The answers to an instant as they are ready: model (of a new person), kinematics, bodies; then smoothed."""
         was_set_back = instant.t <= self._last_t
-        done = self.finish() if was_set_back else []
+        owed = self.finish() if was_set_back else []
         self._last_t = instant.t
         self._remember_arrival(instant)
         for person in set(self._trackers) - set(instant.persons):
-            done += self._owed(person, self._trackers.pop(person))
+            owed += self._owed(person, self._trackers.pop(person))
             self._introduced.discard(person)
             self.states.pop(person, None)
+        yield self._dated(owed)
         for person in instant.persons:
-            done += self._solve_person(person, instant)
-        return self._dated(done)
+            yield self._dated(self._answer(person, instant))
+        for person in instant.persons:
+            yield self._dated(self._settled(person))
 
     def finish(self) -> list[Answer]:
         """The smoothed answers still owed; the next instant starts anew."""
@@ -99,7 +101,7 @@ class Fits:
             tracker.swap(subject)
         self._introduced.clear()
 
-    def _solve_person(self, person: str, instant: Instant) -> list[Answer]:
+    def _answer(self, person: str, instant: Instant) -> list[Answer]:
         done = [] if person in self._introduced else [self._model(person)]
         self._introduced.add(person)
         views = [View(view.camera, view.t, view.xyc) for view in instant.views if view.person == person]
@@ -107,7 +109,7 @@ class Fits:
             tracker = self._trackers.get(person) or self._new_tracker()
             self._trackers[person] = tracker
             too_late = tracker.too_late
-            estimate, earlier = tracker.update(instant.t, views)
+            estimate = tracker.answer(instant.t, views)
             if not (np.isfinite(estimate.q).all() and np.isfinite(estimate.qd).all()):
                 raise FloatingPointError("the fit is not finite")
         except Exception:
@@ -120,7 +122,17 @@ class Fits:
         self._note_residuals(estimate)
         done.append(answers.kinematics(self._session, person, estimate))
         done.append(answers.bodies(self._session, person, estimate))
-        return done + self._smoothed(person, earlier)
+        return done
+
+    def _settled(self, person: str) -> list[Answer]:
+        if person not in self._trackers:
+            return []
+        try:
+            return self._smoothed(person, self._trackers[person].settled())
+        except Exception:
+            self._failed(f"person {person} starts afresh: looking back failed")
+            self._trackers.pop(person, None)
+            return []
 
     def _owed(self, person: str, tracker: Tracker) -> list[Answer]:
         try:

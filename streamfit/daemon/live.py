@@ -7,7 +7,7 @@ but counters.
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from streamfit.cameras import Rig
@@ -99,13 +99,13 @@ class LiveSession:
         """Compile everything this session will need; takes seconds the first time."""
         self.fits.prepare()
 
-    def solve(self, instant: Instant) -> list[Answer]:
-        """The answers to an instant: topics and payloads, which lack only `seq`."""
+    def solve(self, instant: Instant) -> Iterator[list[Answer]]:
+        """The answers to an instant as they are ready: topics and payloads, which lack only `seq`."""
         return self.fits.solve(instant)
 
-    def finish(self) -> list[Answer]:
+    def finish(self) -> Iterator[list[Answer]]:
         """The smoothed answers still owed; the next instant starts anew."""
-        return self.fits.finish()
+        yield self.fits.finish()
 
     def _handed_out(self, instants: list[Instant]) -> list[Instant]:
         for instant in instants:

@@ -66,14 +66,28 @@ class Solver:
         later = [s for s in working if self._turn is not None and s.name > self._turn]
         return min(later or working, key=lambda s: s.name, default=None)
 
-    async def _answer(self, session: Session, solve: Callable[[], list[Answer]]) -> None:
+    async def _answer(self, session: Session, solve: Callable[[], Iterable[list[Answer]]]) -> None:
+        """Publish what is solved as it comes: the solver goes on with what is less urgent meanwhile."""
+        loop = asyncio.get_running_loop()
+
+        def work() -> None:
+            for answers in solve():
+                if answers:
+                    loop.call_soon_threadsafe(self._send, session, answers, time.monotonic())
+
         try:
-            answers, solved = await self.call(lambda: (solve(), time.monotonic()))
-            for answer in answers:
-                if "latency" in answer[1]:
-                    answer[1]["latency"] += time.monotonic() - solved
-                self._publish(session, answer)
+            await self.call(work)
         except Exception:
             # a defect in one session's way out is no reason to stop the others
             session.live.fits.failures += 1
             log.exception("session %s: an instant is lost", session.name)
+
+    def _send(self, session: Session, answers: list[Answer], solved: float) -> None:
+        for answer in answers:
+            if "latency" in answer[1]:
+                answer[1]["latency"] += time.monotonic() - solved
+            try:
+                self._publish(session, answer)
+            except Exception:
+                session.live.fits.failures += 1
+                log.exception("session %s: an answer is lost", session.name)

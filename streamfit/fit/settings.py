@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,9 @@ class FitSettings:
     spacing: float = 0.04
     """s between knots: 12 Hz, the band of human movement (the seed's trajectories pass 6 to 13 Hz)."""
     slots: int = 8
-    """Instants that are linearised again at every step; older ones keep their last linearisation."""
+    """Instants that take late views and are linearised again; older ones keep their last linearisation."""
+    fresh: int = 4
+    """Of those, linearised at each step: those with new views, the latest three, and one that has waited longest."""
     active: int = 6
     """Control points that those instants may touch: the newest 80 to 120 ms."""
     precision: Literal["float64", "float32"] = "float32"
@@ -37,6 +40,6 @@ class FitSettings:
     limit: float = 0.05
     """rad by which a joint limit may be exceeded at one standard deviation."""
 
-    def real(self, x: np.ndarray) -> np.ndarray:
-        """A number or array in the live fit's precision."""
+    def real(self, x: npt.ArrayLike) -> np.ndarray:
+        """Numbers in the live fit's precision."""
         return np.asarray(x, self.precision)

@@ -1,11 +1,12 @@
-"""The host's side of the window: which instants and views it holds, and at what times."""
+"""The host's side of the window: which instants and views it holds, at what times, and which are linearised again."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from streamfit.fit.window import Slots
-from streamfit.trajectory import Trajectory
+from streamfit.fit.settings import FitSettings
+from streamfit.fit.window import NOWHERE, Slots
+from streamfit.trajectory import UniformSpline
 
 EMPTY = -np.inf
 """The time of a slot that holds nothing."""
@@ -16,78 +17,108 @@ JOIN = 0.02
 class SlotTable:
     """N slots, each an instant with at most one view per camera. Positions are fixed while a slot is held."""
 
-    def __init__(self, slots: int, cameras: int, keypoints: int, persistence: float) -> None:
+    def __init__(self, settings: FitSettings, cameras: int, keypoints: int) -> None:
+        slots = settings.slots
         self.seen = np.zeros((slots, cameras, keypoints, 3), np.float32)
-        self.t = np.full(slots, EMPTY)
+        self.t = [EMPTY] * slots
         self._view_t = np.full((slots, cameras), EMPTY)
         self._share = np.zeros((slots, cameras))
-        self._solved = np.zeros(slots, bool)
-        self._memory = 2.0 * persistence
+        self._solved = [False] * slots
+        """Linearised since it was opened."""
+        self._new = [False] * slots
+        """Has views that have not been linearised."""
+        self._waiting = [0] * slots
+        """Steps since it was linearised."""
+        self._memory = 2.0 * settings.persistence
+        self._fresh = min(settings.fresh, slots)
+        self._real = settings.real
+        self.given_up = [NOWHERE] * slots
 
     def clear(self) -> None:
         for slot in range(len(self.t)):
             self._free(slot)
 
-    def give_up(self, before: float, spline: Trajectory) -> np.ndarray:
-        """Free the slots older than `before`; their weights (N, M) in `spline` (rows of the others are zero)."""
-        weights = np.zeros((len(self.t), spline.controls))
-        for slot in np.flatnonzero((self.t < before) & (self.t > EMPTY)):
-            if self._solved[slot]:
-                weights[slot] = spline.weights(self.t[slot])
-            self._free(int(slot))
-        return weights
+    def give_up(self, before: float, spline: UniformSpline) -> None:
+        """Free the slots older than `before`; `spline` is the window of the last step."""
+        for slot, t in enumerate(self.t):
+            if EMPTY < t < before:
+                self._leave(slot, spline)
 
-    def place(
-        self, camera: int, t: float, xyc: np.ndarray, gap: float, spline: Trajectory, given_up: np.ndarray
-    ) -> int | None:
-        """Put a view where it belongs and say in which slot; `None` where there is no room for it.
+    def place(self, camera: int, t: float, xyc: np.ndarray, gap: float, spline: UniformSpline) -> bool:
+        """Put a view where it belongs; False where there is no room for it.
 
-        `gap` is the time since that camera's view before. A slot that must make room is noted in `given_up`,
-        by its weights in `spline` (the window of the last solve).
+        `gap` is the time since that camera's view before, `spline` the window of the last step.
         """
-        distance = np.where(self._view_t[:, camera] == EMPTY, np.abs(self.t - t), np.inf)
-        near = int(distance.argmin())
-        slot = near if distance[near] <= JOIN else self._open(t, spline, given_up)
+        near, slot = JOIN, None
+        for other, at in enumerate(self.t):
+            if abs(at - t) <= near and self._view_t[other, camera] == EMPTY:
+                near, slot = abs(at - t), other
         if slot is None:
-            return None
+            slot = self._open(t, spline)
+        if slot is None:
+            return False
         self.seen[slot, camera] = xyc
         self._view_t[slot, camera] = t
         self._share[slot, camera] = gap / (gap + self._memory)
-        return slot
+        self._new[slot] = True
+        return True
 
-    def lay_out(self, spline: Trajectory, given_up: np.ndarray) -> Slots:
-        """The slots as the compiled step takes them, in the window `spline`; they count as solved from now on."""
-        held = self.t > EMPTY
-        weights = np.zeros((len(self.t), spline.controls))
-        weights[held] = spline.weights(self.t[held])
-        ahead = np.zeros((*self._view_t.shape, spline.controls))
-        apart = (self._view_t > EMPTY) & (self._view_t != self.t[:, None])
-        if apart.any():
-            slot, _ = np.nonzero(apart)
-            ahead[apart] = spline.weights(self._view_t[apart]) - weights[slot]
-        self._solved = held.copy()
-        return Slots(self.seen, weights, ahead, self._share, given_up)
+    def lay_out(self, spline: UniformSpline, first: int) -> Slots:
+        """The slots as the compiled step takes them, in the window `spline`.
+
+        Linearised are `first`, those with new views, the latest, and one that has waited longest. They count as solved.
+        """
+        every = range(len(self.t))
+        latest = sorted(every, key=self.t.__getitem__)[1 - self._fresh :]
+
+        def rank(slot: int) -> tuple[bool, bool, bool, int]:
+            return slot != first, not self._new[slot], slot not in latest, -self._waiting[slot]
+
+        order = sorted(every, key=rank)
+        fresh = order[: self._fresh]
+        for slot in every:
+            self._waiting[slot] += self._solved[slot]
+        for slot in fresh:
+            self._waiting[slot], self._new[slot] = 0, False
+            self._solved[slot] = self.t[slot] > EMPTY
+        given_up, self.given_up = self.given_up, [NOWHERE] * len(self.t)
+        view_t, real = self._view_t[fresh], self._real
+        return Slots(
+            place=real([spline.place(t) if t > EMPTY else NOWHERE for t in self.t]),
+            given_up=real(given_up),
+            fresh=np.array(fresh, np.int32),
+            seen=real(self.seen[fresh]),
+            view_place=real(np.where(view_t > EMPTY, spline.place(view_t), NOWHERE)),
+            share=real(self._share[fresh]),
+        )
 
     def nearest(self, t: float) -> int:
         """The slot nearest to a time."""
-        return int(np.abs(self.t - t).argmin())
+        return min(range(len(self.t)), key=lambda slot: abs(self.t[slot] - t))
 
-    def _open(self, t: float, spline: Trajectory, given_up: np.ndarray) -> int | None:
-        empty = np.flatnonzero(self.t == EMPTY)
-        if empty.size:
-            slot = int(empty[0])
+    def _open(self, t: float, spline: UniformSpline) -> int | None:
+        """An empty slot for that time, or that of the oldest solved instant before it."""
+        if EMPTY in self.t:
+            slot = self.t.index(EMPTY)
         else:
-            slot = int(np.argmin(np.where(self._solved, self.t, np.inf)))
-            if not self._solved[slot] or self.t[slot] > t:
+            solved = [slot for slot, is_solved in enumerate(self._solved) if is_solved]
+            slot = min(solved, key=self.t.__getitem__, default=-1)
+            if slot < 0 or self.t[slot] > t:
                 return None
-            given_up[slot] = spline.weights(self.t[slot])
-            self._free(slot)
+            self._leave(slot, spline)
         self.t[slot] = t
         return slot
+
+    def _leave(self, slot: int, spline: UniformSpline) -> None:
+        """Free a slot whose last linearisation stays in the window."""
+        if self._solved[slot]:
+            self.given_up[slot] = spline.place(self.t[slot])
+        self._free(slot)
 
     def _free(self, slot: int) -> None:
         self.seen[slot] = 0.0
         self.t[slot] = EMPTY
         self._view_t[slot] = EMPTY
         self._share[slot] = 0.0
-        self._solved[slot] = False
+        self._solved[slot] = self._new[slot] = False
+        self._waiting[slot] = 0

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from statistics import median
+from typing import Any
 
 import jax
 import mujoco
@@ -19,7 +20,7 @@ from streamfit.fit.prior import MotionPrior
 from streamfit.fit.residuals import Noise
 from streamfit.fit.root import TURN, UPRIGHT, Frame, rotation_of
 from streamfit.fit.settings import FitSettings
-from streamfit.fit.slots import JOIN, SlotTable
+from streamfit.fit.slots import EMPTY, JOIN, SlotTable
 from streamfit.fit.triangulate import triangulate
 from streamfit.fit.window import Model, Outcome, Reading, State, Window, agreement
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
@@ -38,9 +39,6 @@ GAIN = 0.1
 """Mean robust weight that a fresh start must gain to be taken."""
 SPARE = 0.035
 """s that the window is longer than the lag, for rates down to 30 Hz."""
-
-
-T = TypeVar("T")
 
 
 @lru_cache(maxsize=16)
@@ -74,8 +72,7 @@ class Tracker:
         self.too_late = 0
         self._frame = Frame.ground()
         self.swap(subject)
-        cameras, count = len(rig.cameras), len(keypoints.names)
-        self._slots = SlotTable(self.settings.slots, cameras, count, self.settings.persistence)
+        self._slots = SlotTable(self.settings, len(rig.cameras), len(keypoints.names))
         self._feeds = [Feed() for _ in rig.cameras]
         self._spline = self._spline_from(0.0)
         self._state: State | None = None
@@ -85,7 +82,7 @@ class Tracker:
         self._doubted: float | None = None
         self._patience = RETRY
         self._restart: np.ndarray | None = None
-        self._weights = np.zeros((self.settings.slots, self._spline.controls))
+        self._done: list[Estimate] = []
         self._held = self._nowhere()
         self._lasting = np.zeros(len(skeleton.coordinates))
 
@@ -114,11 +111,15 @@ class Tracker:
         other._begin(0.0, self.skeleton.neutral)
         other._advance(0.01, [])
         other._keep_regular(TURN)
-        other._advance(0.02 + self.lag, [])
+        other._advance(0.02, [])
         other.finish()
 
     def update(self, t: float, views: Sequence[View]) -> tuple[Estimate, list[Estimate]]:
-        """Answer the instant `t`; also the earlier instants that are now one lag old, smoothed.
+        """Answer the instant `t`; also the earlier instants that are now one lag old, smoothed."""
+        return self.answer(t, views), self.settled()
+
+    def answer(self, t: float, views: Sequence[View]) -> Estimate:
+        """Answer the instant `t`, without lag.
 
         `views` are all that have not been passed before, each with its own time. Times must increase.
         """
@@ -127,12 +128,11 @@ class Tracker:
         views = [*self._early, *(replace(v, t=v.t + self._clock[v.camera]) for v in views)]
         self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
         views = [v for v in views if v.t <= t + JOIN]
-        recent = {v.camera: v for v in views if v.usable and v.t > t - TOGETHER}
-        smoothed: list[Estimate] = []
+        recent = {v.camera: v for v in views if v.t > t - TOGETHER and v.usable}
         if self._state is not None and t - self._tracked > COAST:
-            smoothed = self.finish()
+            self._done += self.finish()
         if self._restart is not None:
-            smoothed += self.finish()
+            self._done += self.finish()
             self._begin(t, self._restart)
             self._restart = None
         if self._state is None and len(recent) >= 2:
@@ -142,9 +142,14 @@ class Tracker:
         self._previous = t
         if self._state is None:
             lost = replace(self._held, t=t, state="lost", views=len(recent))
-            return lost, [*smoothed, lost]
-        estimate, settled = self._advance(t, views)
-        return estimate, smoothed + settled
+            self._done.append(lost)
+            return lost
+        return self._advance(t, views)
+
+    def settled(self) -> list[Estimate]:
+        """The smoothed estimates of the instants that the last answer has made one lag old."""
+        done, self._done = self._done + self._settle(self._previous - self.lag + 1e-6), []
+        return done
 
     def finish(self) -> list[Estimate]:
         """The smoothed estimates still owed, read from the window as it stands; the track ends."""
@@ -155,45 +160,37 @@ class Tracker:
         self._held = replace(self._held, sd=nan, rms_px=np.nan, qd=np.zeros_like(nan))
         return owed
 
-    def _advance(self, t: float, views: Sequence[View]) -> tuple[Estimate, list[Estimate]]:
+    def _advance(self, t: float, views: Sequence[View]) -> Estimate:
         """One step of the window to the instant t."""
         assert self._state is not None
-        shift = max(0, int(np.floor((t - self._spline.start) / self._spline.spacing)) - self._spline.intervals + 1)
-        after = self._spline.shifted(shift)
-        smoothed = self._settle(after.start)
+        before, slots = self._spline, self._slots
+        shift = max(0, int(before.place(t)) - before.intervals + 1)
+        after = before.shifted(shift)
+        self._done += self._settle(after.start)
         open_from = after.start + self._window.passive * after.spacing
-        given_up = self._slots.give_up(open_from, self._spline)
+        slots.give_up(open_from, before)
         used = set()
         for view in views:
-            usable = view.usable
-            gap = self._feeds[view.camera].note(view.t) if usable else self._feeds[view.camera].period
-            slot = None
-            if view.t >= open_from:
-                slot = self._slots.place(view.camera, view.t, view.xyc, gap, self._spline, given_up)
-            if slot is None:
+            usable, feed = view.usable, self._feeds[view.camera]
+            gap = feed.note(view.t) if usable else feed.period
+            if view.t < open_from or not slots.place(view.camera, view.t, view.xyc, gap, before):
                 self.too_late += 1
             elif usable and view.t > t - TOGETHER:
                 used.add(view.camera)
         self._spline = after
-        due = next((e.t for e in self._owed if e.t <= t - self.lag + 1e-6), t)
-        newest = self._slots.nearest(t)
-        slots = self._real(self._slots.lay_out(after, given_up))
-        outcome = self._window.step(self._model, self._state, slots, shift, newest, *self._reading(t, due))
-        self._weights = slots.weights
+        newest = slots.nearest(t)
+        laid = slots.lay_out(after, newest)
+        outcome = self._window.step(self._model, self._state, laid, shift, self.settings.real(after.place(t)))
         self._state = outcome.state
         outcome = jax.device_get(outcome._replace(state=None))
-        if self._slots.seen[newest, ..., 2].any():
+        if slots.seen[newest, ..., 2].any():
             self._lasting = outcome.lasting
         alive = {c for c, feed in enumerate(self._feeds) if feed.current(t)}
         estimate = self._estimate(t, outcome, newest, len(used), len(used | alive) >= 2)
-        if due < t:
-            first = self._owed.popleft()
-            smoothed.append(replace(first, **self._grounded(outcome.readings, 1)))
         self._owed.append(estimate)
-        smoothed += self._settle(t - self.lag + 1e-6)
         self._doubt(t, outcome.weight, newest)
-        self._keep_regular(float(outcome.readings.q[0, 4]))
-        return estimate, smoothed
+        self._keep_regular(float(outcome.reading.q[4]))
+        return estimate
 
     def _doubt(self, t: float, weight: np.ndarray, newest: int) -> None:
         """Where the views and the fit have disagreed for a while, see whether a fresh start agrees better."""
@@ -218,9 +215,8 @@ class Tracker:
         out = []
         while self._owed and self._owed[0].t <= before and self._state is not None:
             first = self._owed.popleft()
-            reading = self._window.read(self._state, self._weights, *self._reading(first.t, first.t))
-            reading = jax.device_get(reading)
-            out.append(replace(first, **self._grounded(reading, 0)))
+            reading = self._window.read(self._state, self.settings.real(self._spline.place(first.t)))
+            out.append(replace(first, **self._grounded(jax.device_get(reading))))
         return out
 
     def _begin(self, t: float, pose: np.ndarray) -> None:
@@ -229,7 +225,6 @@ class Tracker:
         self._look_from(Frame.regular_at(rotation_of(pose[3:6])))
         self._spline = self._spline_from(t)
         self._state = self._window.empty(self._frame.enter(pose, self._held.q[3:6]))
-        self._weights = np.zeros((self.settings.slots, self._spline.controls))
         self._tracked = t
         self._doubted = None
 
@@ -261,7 +256,7 @@ class Tracker:
         used = outcome.weight > 0.0 if present else np.zeros(outcome.weight.shape, bool)
         if tracking:
             self._tracked = t
-        reading = self._grounded(outcome.readings, 0)
+        reading = self._grounded(outcome.reading)
         if not views and not tracking:
             # between two knots a spline is better known than on them; that is no news of the person
             reading["sd"] = np.fmax(reading["sd"], self._held.sd)
@@ -279,31 +274,23 @@ class Tracker:
         )
         return self._held
 
-    def _grounded(self, readings: Reading, row: int) -> dict[str, Any]:
+    def _grounded(self, reading: Reading) -> dict[str, Any]:
         """A reading in the ground frame, continuous with what was answered last: q, qd, sd."""
-        found = Reading(*(np.array(x[row], float) for x in readings))
+        found = Reading(*(np.array(x, float) for x in reading))
         sd = np.sqrt(self._share() * found.variance + self._lasting)
         q, qd, sd = self._frame.leave(found.q, found.qd, sd, self._held.q[3:6])
         return {"q": q, "qd": qd, "sd": sd}
 
-    def _reading(self, *times: float) -> tuple[np.ndarray, np.ndarray]:
-        """Weights of the window's control points at the times, and of their rates."""
-        return self._real((self._spline.weights(np.array(times)), self._spline.weights(np.array(times), 1)))
-
-    def _real(self, numbers: T) -> T:
-        """Arrays in the precision of the fit."""
-        return jax.tree.map(self.settings.real, numbers)
-
     def _share(self) -> float:
         """What views count with: errors that come and go are smaller by as much than the window has them."""
-        period = float(np.median([feed.period for feed in self._feeds]))
+        period = median(feed.period for feed in self._feeds)
         return period / (period + 2.0 * self.settings.persistence)
 
     def _look_from(self, frame: Frame) -> None:
         """Let the window work in that frame."""
         self._frame = frame
         turned = self._lenses._replace(rotation=self._lenses.rotation @ frame.turn.T)
-        self._model = self._real(self._model._replace(lenses=turned))
+        self._model = jax.device_put(jax.tree.map(self.settings.real, self._model._replace(lenses=turned)))
 
     def _keep_regular(self, list_: float) -> None:
         """Choose another frame for the window before its root comes near the singularity."""
@@ -313,7 +300,9 @@ class Tracker:
         rotation = before.T @ rotation_of(controls[-2, 3:6])
         frame = Frame.regular_at(rotation, UPRIGHT)
         near = self._held.q[3:6] if frame.is_ground else np.zeros(3)
-        self._state = self._window.turned(self._state, frame.turn @ before.T, near, self._weights @ controls)
+        at = [self._spline.start if t == EMPTY else t for t in self._slots.t]
+        poses = self._spline.weights(np.array(at)) @ controls
+        self._state = self._window.turned(self._state, frame.turn @ before.T, near, poses)
         self._look_from(frame)
 
     def _nowhere(self) -> Estimate:

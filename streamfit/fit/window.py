@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
+from jax.lax.linalg import cholesky
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from streamfit.arrays import Array
 from streamfit.cameras import Lenses
@@ -32,6 +33,7 @@ from streamfit.fit.root import turn_root
 from streamfit.fit.settings import FitSettings
 from streamfit.skeleton import Kinematics
 from streamfit.skeleton.skeleton import ROOT_COORDINATES
+from streamfit.trajectory import SUPPORT, basis
 
 
 class Model(NamedTuple):
@@ -43,6 +45,10 @@ class Model(NamedTuple):
     noise: Noise
     persistent: Float[Array, " K"]
     """Share of the pixels' variance that persists."""
+
+
+NOWHERE = -1e6
+"""The place of a slot that holds nothing."""
 
 
 class State(NamedTuple):
@@ -57,20 +63,22 @@ class State(NamedTuple):
     force: Float[Array, "A D"]
     slot_information: Float[Array, "N D D"]
     slot_force: Float[Array, "N D"]
+    factor: Float[Array, "AD AD"]
+    """Cholesky factor of all that is known of the active ones, slots and limits included."""
 
 
 class Slots(NamedTuple):
-    """The latest instants, as the host lays them out."""
+    """The latest instants, as the host lays them out. Places are in knots from the window's start; NOWHERE is none."""
 
-    seen: Float[Array, "N C K 3"]
-    weights: Float[Array, "N M"]
-    """Spline weights at the slot's time, in the window after the shift; zero where the slot is empty."""
-    ahead: Float[Array, "N C M"]
-    """Spline weights at each view's own time minus those at the slot's."""
-    share: Float[Array, "N C"]
+    place: Float[Array, " N"]
+    given_up: Float[Array, " N"]
+    """Of what the slot held before and now leaves: its place in the window before the shift."""
+    fresh: Int[Array, " F"]
+    """The slots that are linearised again, first the one whose residuals are reported; of these:"""
+    seen: Float[Array, "F C K 3"]
+    view_place: Float[Array, "F C"]
+    share: Float[Array, "F C"]
     """Share of its information that a view counts with (errors persist)."""
-    given_up: Float[Array, "N M"]
-    """Spline weights, in the window before the shift, of what the slot held before and now leaves."""
 
 
 class Reading(NamedTuple):
@@ -86,25 +94,24 @@ class Outcome(NamedTuple):
     """What a step answers."""
 
     state: State
-    readings: Reading
-    """Batched over the R reading times."""
+    reading: Reading
     position: Float[Array, "B 3"]
     rotation: Float[Array, "B 3 3"]
     keypoints: Float[Array, "K 3"]
     error: Float[Array, "C K"]
-    """px, of the newest slot, after the solve (to first order)."""
+    """px, of the first fresh slot, after the solve (to first order)."""
     weight: Float[Array, "C K"]
     lasting: Float[Array, " D"]
-    """Variance from errors that no window averages out, as the newest slot's views have it."""
+    """Variance from errors that no window averages out, as that slot's views have it."""
 
 
 class _Terms(NamedTuple):
-    """The linearised slots; `points` at the slots' times."""
+    """The fresh slots; `points` at the slots' times."""
 
-    information: Float[Array, "N D D"]
-    force: Float[Array, "N D"]
-    screws: Float[Array, "N D 6"]
-    points: Float[Array, "N K 3"]
+    information: Float[Array, "F D D"]
+    force: Float[Array, "F D"]
+    screws: Float[Array, "F D 6"]
+    points: Float[Array, "F K 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +138,7 @@ class Window:
         information[untied, untied] += 0.2**-2
         beyond = np.zeros((passive, banded.WIDTH - 1, size, size))
         n = self.settings.slots
+        rigid = np.linalg.cholesky(information + np.eye(len(information)))
         state = State(
             np.tile(q, (self.controls, 1)),
             banded.Factor(np.tile(np.eye(size), (passive, 1, 1)), beyond),
@@ -139,6 +147,7 @@ class Window:
             force.reshape(active, size),
             np.zeros((n, size, size)),
             np.zeros((n, size)),
+            rigid,
         )
         return jax.tree.map(self.settings.real, state)
 
@@ -168,35 +177,37 @@ class Window:
         slot_information = np.swapaxes(inverse, 1, 2) @ state.slot_information @ inverse
         slot_force = np.einsum("nji,nj->ni", inverse, state.slot_force)
         passive = banded.Factor(diagonal, beyond)
-        turned = State(controls, passive, own, information, force, slot_information, slot_force)
+        root = active.T @ state.factor
+        factor = np.linalg.cholesky(root @ root.T)
+        turned = State(controls, passive, own, information, force, slot_information, slot_force, factor)
         return jax.tree.map(self.settings.real, turned)
 
     @partial(jax.jit, static_argnums=0)
-    def step(
-        self, model: Model, state: State, slots: Slots, shift: Array, newest: Array, read: Array, rate: Array
-    ) -> Outcome:
-        """Give up, shift by `shift` control points, linearise all slots, solve, and read the trajectory.
+    def step(self, model: Model, state: State, slots: Slots, shift: Array, at: Array) -> Outcome:
+        """Give up, shift by `shift` control points, linearise the fresh slots, solve, and read the newest pose.
 
-        `newest` is the index of the slot whose residuals are reported; `read` and `rate` (R, M) are the spline
-        weights of the reading times and their derivatives.
+        `at` is the place of the reading, in the last knot interval.
         """
-        p = self.passive
-        state = self._give_up(state, slots.given_up[:, p:])
+        p, fresh = self.passive, slots.fresh
+        state = self._give_up(state, slots.given_up)
         state = jax.lax.fori_loop(0, shift, lambda _, s: self._shift(s), state)
-        weights = slots.weights[:, p:]
-        terms = self._linearise(model, state.controls, slots)
-        factor, force = self._factor(state, weights, terms.information, terms.force)
+        weights = self._weights(slots.place)
+        terms = self._linearise(model, state.controls, weights[fresh], slots)
+        information = state.slot_information.at[fresh].set(terms.information)
+        slot_force = state.slot_force.at[fresh].set(terms.force)
+        factor, force = self._factor(state, weights[:, p:], information, slot_force)
         active = jax.scipy.linalg.cho_solve((factor, True), force.reshape(-1)).reshape(-1, force.shape[1])
         change = jnp.concatenate([self._follow(state, active), active])
         controls = state.controls + change
-        readings = Reading(read @ controls, rate @ controls, self._variance(state.passive, factor, read))
+        read, rate = self._weights(at), self._weights(at, 1)
+        reading = Reading(read @ controls, rate @ controls, self._newest_variance(factor, read))
 
-        moved = self.kinematics.displaced(terms.screws[newest], terms.points[newest], slots.weights[newest] @ change)
-        seen = slots.seen[newest]
-        spread = jax.vmap(lambda at: self.kinematics.displaced(terms.screws[newest], moved, at))
-        own = spread(slots.ahead[newest] @ controls)
-        answered = reduce_views(model.lenses, own, seen, model.noise)
-        body = self.kinematics.pose(readings.q[0], model.scale)
+        screws, moved = terms.screws[0], terms.points[0]
+        moved = self.kinematics.displaced(screws, moved, weights[fresh[0]] @ change)
+        ahead = self._ahead(weights[fresh[0]], slots.view_place[0])
+        own = jax.vmap(lambda at: self.kinematics.displaced(screws, moved, at))(ahead @ controls)
+        answered = reduce_views(model.lenses, own, slots.seen[0], model.noise)
+        body = self.kinematics.pose(reading.q, model.scale)
         turned = (state.information @ active.reshape(-1)).reshape(active.shape)
         return Outcome(
             State(
@@ -205,16 +216,17 @@ class Window:
                 jnp.zeros_like(state.own),
                 state.information,
                 state.force - turned,
-                terms.information,
-                terms.force - jnp.einsum("nij,nj->ni", terms.information, weights @ active),
+                information,
+                slot_force - jnp.einsum("nij,nj->ni", information, weights[:, p:] @ active),
+                factor,
             ),
-            readings,
+            reading,
             body.position,
             body.rotation,
             self.kinematics.keypoints(body, model.places),
             answered.error,
             answered.weight,
-            self._lasting(model, terms.screws[newest], moved, answered.information),
+            self._lasting(model, screws, moved, answered.information),
         )
 
     @partial(jax.jit, static_argnums=0)
@@ -224,10 +236,22 @@ class Window:
         return pose.position, pose.rotation, self.kinematics.keypoints(pose, model.places)
 
     @partial(jax.jit, static_argnums=0)
-    def read(self, state: State, weights: Array, read: Array, rate: Array) -> Reading:
-        """The trajectory at further times (R, M) after a step whose slots had `weights` (N, M)."""
-        factor, _ = self._factor(state, weights[:, self.passive :], state.slot_information, state.slot_force)
-        return Reading(read @ state.controls, rate @ state.controls, self._variance(state.passive, factor, read))
+    def read(self, state: State, at: Array) -> Reading:
+        """The trajectory at another place."""
+        read, rate = self._weights(at), self._weights(at, 1)
+        return Reading(read @ state.controls, rate @ state.controls, self._variance(state, read))
+
+    def _weights(self, place: Float[Array, "*batch"], derivative: int = 0) -> Float[Array, "*batch M"]:
+        """Spline weights of all control points at a place (per second^derivative); zero at NOWHERE."""
+        interval = jnp.clip(jnp.floor(place), 0, self.controls - SUPPORT)
+        local = basis(place - interval, derivative) / self.settings.spacing**derivative
+        acts = jnp.arange(self.controls) == interval[..., None, None] + jnp.arange(SUPPORT)[:, None]
+        weights = jnp.sum(jnp.where(acts, local[..., None], 0.0), -2)
+        return jnp.where(place[..., None] > 0.5 * NOWHERE, weights, 0.0)
+
+    def _ahead(self, weights: Float[Array, " M"], place: Float[Array, " C"]) -> Float[Array, "C M"]:
+        """Spline weights at each view's own time minus those at its slot's."""
+        return jnp.where(place[:, None] > 0.5 * NOWHERE, self._weights(place) - weights, 0.0)
 
     def _factor(
         self, state: State, weights: Float[Array, "N A"], information: Float[Array, "N D D"], force: Float[Array, "N D"]
@@ -235,7 +259,7 @@ class Window:
         """Cholesky factor of all that is known of the active control points, and the force on them."""
         stiff, push = self.prior.limits(state.controls[self.passive :], self.settings.spacing)
         whole = state.information + _spread(weights, information) + jnp.diag(stiff.reshape(-1))
-        return jnp.linalg.cholesky(whole), state.force + weights.T @ force + push
+        return cholesky(whole, symmetrize_input=False), state.force + weights.T @ force + push
 
     def _follow(self, state: State, active: Float[Array, "A D"]) -> Float[Array, "P D"]:
         """How the passive control points change with the active ones: back-substitution."""
@@ -245,17 +269,24 @@ class Window:
             change.insert(0, solve_triangular(state.passive.diagonal[i], left, lower=True, trans=1))
         return jnp.stack(change[: self.passive]) if self.passive else active[:0]
 
-    def _variance(self, passive: banded.Factor, factor: Array, read: Float[Array, "R M"]) -> Float[Array, "R D"]:
-        """Variances at the reading times: forward substitution of their weights."""
-        p, size, eye = self.passive, passive.diagonal.shape[-1], jnp.eye(passive.diagonal.shape[-1], dtype=read.dtype)
-        right = jnp.einsum("rm,ij->mirj", read, eye).reshape(read.shape[1], size, -1)
-        square = jnp.zeros(right.shape[-1], read.dtype)
+    def _newest_variance(self, factor: Array, read: Float[Array, " M"]) -> Float[Array, " D"]:
+        """Variance in the last knot interval: the factor's last blocks alone matter."""
+        size = factor.shape[0] // (self.controls - self.passive)
+        last = factor[-SUPPORT * size :, -SUPPORT * size :]
+        right = jnp.einsum("m,ij->mij", read[-SUPPORT:], jnp.eye(size, dtype=read.dtype)).reshape(-1, size)
+        return jnp.sum(jnp.square(solve_triangular(last, right, lower=True)), 0)
+
+    def _variance(self, state: State, read: Float[Array, " M"]) -> Float[Array, " D"]:
+        """Variance at any place: forward substitution of its weights."""
+        p, passive, size = self.passive, state.passive, state.controls.shape[1]
+        right = jnp.einsum("m,ij->mij", read, jnp.eye(size, dtype=read.dtype))
+        square = jnp.zeros(size, read.dtype)
         for i in range(p):
             y = solve_triangular(passive.diagonal[i], right[i], lower=True)
             square += jnp.sum(y**2, 0)
             right = right.at[i + 1 : i + banded.WIDTH].add(-jnp.einsum("kij,ir->kjr", passive.beyond[i], y))
-        y = solve_triangular(factor, right[p:].reshape(factor.shape[0], -1), lower=True)
-        return (square + jnp.sum(y**2, 0)).reshape(read.shape[0], -1)
+        y = solve_triangular(state.factor, right[p:].reshape(-1, size), lower=True)
+        return square + jnp.sum(y**2, 0)
 
     def _lasting(
         self, model: Model, screws: Float[Array, "D 6"], points: Float[Array, "K 3"], information: Float[Array, "K 3 3"]
@@ -272,26 +303,31 @@ class Window:
         normal, _ = self.kinematics.condense(screws, points, information, none)
         middle, _ = self.kinematics.condense(screws, points, persist, none)
         size = normal.shape[0]
-        factor = jnp.linalg.cholesky(normal + jnp.eye(size, dtype=normal.dtype))
+        factor = cholesky(normal + jnp.eye(size, dtype=normal.dtype), symmetrize_input=False)
         half = jax.scipy.linalg.cho_solve((factor, True), middle)
         return jnp.diag(jax.scipy.linalg.cho_solve((factor, True), half.T))
 
-    def _linearise(self, model: Model, controls: Array, slots: Slots) -> _Terms:
-        def one(weights: Array, ahead: Array, seen: Array, share: Array) -> _Terms:
+    def _linearise(self, model: Model, controls: Array, weights: Float[Array, "F M"], slots: Slots) -> _Terms:
+        def one(weights: Array, view_place: Array, seen: Array, share: Array) -> _Terms:
             pose = self.kinematics.pose(weights @ controls, model.scale)
             points = self.kinematics.keypoints(pose, model.places)
             screws = self.kinematics.screws(pose)
-            own = jax.vmap(lambda change: self.kinematics.displaced(screws, points, change))(ahead @ controls)
+            ahead = self._ahead(weights, view_place) @ controls
+            own = jax.vmap(lambda change: self.kinematics.displaced(screws, points, change))(ahead)
             reduced = reduce_views(model.lenses, own, seen, model.noise, share)
             information, force = self.kinematics.condense(screws, points, reduced.information, reduced.force)
             return _Terms(information, force, screws, points)
 
-        return jax.vmap(one)(slots.weights, slots.ahead, slots.seen, slots.share)
+        return jax.vmap(one)(weights, slots.view_place, slots.seen, slots.share)
 
-    def _give_up(self, state: State, weights: Float[Array, "N A"]) -> State:
+    def _give_up(self, state: State, place: Float[Array, " N"]) -> State:
+        """Add the slots that leave to what is known."""
+        weights, leaves = self._weights(place)[:, self.passive :], place > 0.5 * NOWHERE
         return state._replace(
             information=state.information + _spread(weights, state.slot_information),
             force=state.force + weights.T @ state.slot_force,
+            slot_information=jnp.where(leaves[:, None, None], 0.0, state.slot_information),
+            slot_force=jnp.where(leaves[:, None], 0.0, state.slot_force),
         )
 
     def _shift(self, state: State) -> State:
@@ -301,7 +337,7 @@ class Window:
         """
         p, size = self.passive, state.controls.shape[1]
         stiff, push = self.prior.limits(state.controls[p][None], self.settings.spacing)
-        lower = jnp.linalg.cholesky(state.information[:size, :size] + jnp.diag(stiff[0]))
+        lower = cholesky(state.information[:size, :size] + jnp.diag(stiff[0]), symmetrize_input=False)
         near = slice(size, banded.WIDTH * size)
         right = jnp.concatenate([state.information[:size, near], (state.force[0] + push[0])[:, None]], 1)
         right = solve_triangular(lower, right, lower=True)

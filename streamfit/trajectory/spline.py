@@ -7,6 +7,7 @@ up to about 12 Hz, the band of human movement, and is twice differentiable every
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def basis(place: Any, derivative: int = 0) -> Any:
     Beyond both ends its cubic goes on. Derivatives are per interval. Takes NumPy and JAX arrays alike.
     """
     terms = [
-        np.prod(np.arange(p, p - derivative, -1.0)) * place[..., None] ** (p - derivative) * _BASIS[p]
+        prod(range(p - derivative + 1, p + 1)) * place[..., None] ** (p - derivative) * _BASIS[p].astype(place.dtype)
         for p in range(derivative, SUPPORT)
     ]
     return sum(terms)
@@ -46,15 +47,19 @@ class UniformSpline:
     def end(self) -> float:
         return self.start + self.intervals * self.spacing
 
+    def place(self, t: Any) -> Any:
+        """Knot intervals from the start to each time."""
+        return (t - self.start) / self.spacing
+
     def interval(self, t: np.ndarray | float) -> np.ndarray:
         """Index of the knot interval that holds each time; times outside take the first or the last."""
-        index = np.floor((np.asarray(t, float) - self.start) / self.spacing).astype(int)
+        index = np.floor(self.place(np.asarray(t, float))).astype(int)
         return np.clip(index, 0, self.intervals - 1)
 
     def local_weights(self, t: np.ndarray | float, derivative: int = 0) -> np.ndarray:
         """Weights (..., 4) of the control points `interval(t)` .. `interval(t) + 3` (per second^derivative)."""
         t = np.asarray(t, float)
-        return basis((t - self.start) / self.spacing - self.interval(t), derivative) / self.spacing**derivative
+        return basis(self.place(t) - self.interval(t), derivative) / self.spacing**derivative
 
     def weights(self, t: np.ndarray | float, derivative: int = 0) -> np.ndarray:
         """Weights (..., controls) of all control points at each time."""

@@ -28,7 +28,7 @@ class FakeTracker:
     def warm_up(self) -> None:
         time.sleep(float(os.environ.get("FAKE_WARM_UP", "0")))
 
-    def update(self, t: float, views: Sequence[View]) -> tuple[Estimate, list[Estimate]]:
+    def answer(self, t: float, views: Sequence[View]) -> Estimate:
         if self.instants and t <= self.instants[-1][0]:
             raise ValueError("time runs backwards")
         orders = {view.xyc[0, 0] for view in views}
@@ -55,8 +55,12 @@ class FakeTracker:
             quaternion=np.tile([1.0, 0.0, 0.0, 0.0], (bodies, 1)),
             keypoints=np.zeros((points, 3)),
         )
-        owed, self._owed = self._owed, [estimate]
-        return estimate, owed
+        self._owed.append(estimate)
+        return estimate
+
+    def settled(self) -> list[Estimate]:
+        owed, self._owed = self._owed[:-1], self._owed[-1:]
+        return owed
 
     def finish(self) -> list[Estimate]:
         owed, self._owed = self._owed, []
