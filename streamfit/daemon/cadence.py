@@ -1,7 +1,6 @@
 """What each camera's sending shows: whether it is active, how often it sends, how long its views travel."""
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 ACTIVE = 0.5  # s, of silence after which a camera is no longer waited for
@@ -64,19 +63,3 @@ class Camera:
         """Views per second lately."""
         recent = [a for a in self._arrivals if now - a <= RECENT]
         return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 and recent[-1] > recent[0] else 0.0
-
-    @property
-    def fastest(self) -> float | None:
-        """Smallest time from capture to arrival lately, s (its zero is that of the senders' clock)."""
-        return min(self._delays) if self._delays else None
-
-
-def clock_offsets(cameras: Iterable[Camera]) -> list[float | None]:
-    """How far each camera's clock is ahead of the cameras' median, s, as their fastest arrivals show it."""
-    fastest = [camera.fastest for camera in cameras]
-    known = sorted(f for f in fastest if f is not None)
-    if not known:
-        return fastest
-    half = len(known) // 2
-    median = known[half] if len(known) % 2 else (known[half - 1] + known[half]) / 2
-    return [None if f is None else median - f for f in fastest]

@@ -12,6 +12,7 @@ from streamfit.cameras import Rig
 from streamfit.daemon import answers
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.instants import Instant
+from streamfit.fit.clocks import Clocks
 from streamfit.fit.estimate import Estimate, View
 from streamfit.fit.tracker import Tracker
 from streamfit.skeleton import KeypointSet, Skeleton
@@ -25,7 +26,16 @@ SMOOTHING = 0.05  # share of the newest instant in a camera's mean residual
 class TrackerFactory(Protocol):
     """What makes the tracker of one person."""
 
-    def __call__(self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, lag: float) -> Tracker:
+    def __call__(
+        self,
+        skeleton: Skeleton,
+        rig: Rig,
+        keypoints: KeypointSet,
+        subject: Subject,
+        lag: float,
+        *,
+        clocks: Clocks,
+    ) -> Tracker:
         """A tracker that has seen nothing yet."""
 
 
@@ -44,7 +54,8 @@ class Fits:
 
     `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after
     the window had left their time; `states` says how each person is followed; `rms_px` (C,) is each camera's
-    mean residual, px. Dates the answers with `clock` (s, the clock of the arrivals).
+    mean residual, px; `clocks` are the cameras', which all persons share. Dates the answers with `clock` (s, that of
+    the arrivals).
     """
 
     def __init__(
@@ -58,6 +69,7 @@ class Fits:
         self.failures = 0
         self.too_late = 0
         self.states: dict[str, str] = {}
+        self.clocks = Clocks(len(equipment.rig.names))
         self.rms_px = np.full(len(equipment.rig.names), np.nan)
         self._session, self._equipment, self._lag = session, equipment, lag
         self._tracker_factory, self._clock = tracker_factory, clock
@@ -151,7 +163,7 @@ class Fits:
 
     def _new_tracker(self) -> Tracker:
         e = self._equipment
-        return self._tracker_factory(e.skeleton, e.rig, e.keypoints, e.subject, self._lag)
+        return self._tracker_factory(e.skeleton, e.rig, e.keypoints, e.subject, self._lag, clocks=self.clocks)
 
     def _model(self, person: str) -> Answer:
         e = self._equipment

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from streamfit.daemon.cadence import RECENT, clock_offsets
+from streamfit.daemon.cadence import RECENT
 from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.wire.packing import VERSION
@@ -51,10 +51,14 @@ def status(health: Health, sessions: Sessions | None) -> dict[str, Any]:
 
 
 def session_status(session: Session) -> dict[str, Any]:
-    """What the status says of one session. Times in s, residuals in px."""
+    """What the status says of one session. Times in s, residuals in px.
+
+    A camera's `offset_t` is how far its clock is ahead of the median camera's, `drift` (s/s) how that grows; both are
+    None before the person has moved enough to tell.
+    """
     live, now = session.live, time.monotonic()
     cameras = live.assembler.cameras
-    offsets = clock_offsets(cameras)
+    clocks = live.fits.clocks
     p50, p99 = latency_percentiles(session)
     rejected = dict(live.rejected)
     if live.fits.too_late:
@@ -66,7 +70,9 @@ def session_status(session: Session) -> dict[str, Any]:
                 "dropped": camera.dropped,
                 "late": camera.late,
                 "rms_px": _known(live.fits.rms_px[i]),
-                "offset_t": offsets[i],
+                "offset_t": -float(clocks.offset[i]) if clocks.known[i] else None,
+                "offset_sd": float(clocks.sd[i]),
+                "drift": -float(clocks.drift[i]) if clocks.known[i] else None,
             }
             for i, (name, camera) in enumerate(zip(live.rig.names, cameras, strict=True))
         },

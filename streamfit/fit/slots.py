@@ -27,8 +27,6 @@ class SlotTable:
         """Linearised since it was opened."""
         self._new = [False] * slots
         """Has views that have not been linearised."""
-        self._waiting = [0] * slots
-        """Steps since it was linearised."""
         self._memory = 2.0 * settings.persistence
         self._fresh = min(settings.fresh, slots)
         self._real = settings.real
@@ -64,23 +62,16 @@ class SlotTable:
         return True
 
     def lay_out(self, spline: UniformSpline, first: int) -> Slots:
-        """The slots as the compiled step takes them, in the window `spline`.
+        """The slots as the compiled step takes them, in the window `spline`; those that are linearised count as solved.
 
-        Linearised are `first`, those with new views, the latest, and one that has waited longest. They count as solved.
+        These are `first`, those with new views, the latest, and last the oldest.
         """
-        every = range(len(self.t))
-        latest = sorted(every, key=self.t.__getitem__)[1 - self._fresh :]
-
-        def rank(slot: int) -> tuple[bool, bool, bool, int]:
-            return slot != first, not self._new[slot], slot not in latest, -self._waiting[slot]
-
-        order = sorted(every, key=rank)
-        fresh = order[: self._fresh]
-        for slot in every:
-            self._waiting[slot] += self._solved[slot]
+        latest = sorted(range(len(self.t)), key=self.t.__getitem__, reverse=True)
+        oldest = next((slot for slot in reversed(latest) if self.t[slot] > EMPTY), first)
+        order = sorted(latest, key=lambda slot: (slot != first, not self._new[slot]))
+        fresh = [*order[: self._fresh - 1], oldest]
         for slot in fresh:
-            self._waiting[slot], self._new[slot] = 0, False
-            self._solved[slot] = self.t[slot] > EMPTY
+            self._new[slot], self._solved[slot] = False, self.t[slot] > EMPTY
         given_up, self.given_up = self.given_up, [NOWHERE] * len(self.t)
         view_t, real = self._view_t[fresh], self._real
         return Slots(
@@ -121,4 +112,3 @@ class SlotTable:
         self._view_t[slot] = EMPTY
         self._share[slot] = 0.0
         self._solved[slot] = self._new[slot] = False
-        self._waiting[slot] = 0

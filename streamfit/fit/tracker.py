@@ -14,6 +14,7 @@ import mujoco
 import numpy as np
 
 from streamfit.cameras import Rig
+from streamfit.fit.clocks import Clocks, Usual
 from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS, Estimate, Feed, View
 from streamfit.fit.initial import InitialPose
 from streamfit.fit.prior import MotionPrior
@@ -37,6 +38,8 @@ RETRY = 0.1
 """s of doubt before a fresh start is tried; doubled after each that is no better."""
 GAIN = 0.1
 """Mean robust weight that a fresh start must gain to be taken."""
+SETTLING = 0.3
+"""s at the start of a track, from rest, in which residuals tell nothing of clocks."""
 SPARE = 0.035
 """s that the window is longer than the lag, for rates down to 30 Hz."""
 
@@ -53,7 +56,10 @@ def _compiled(
 
 
 class Tracker:
-    """The sliding window of one person. Not thread-safe: one thread calls it."""
+    """The sliding window of one person. Not thread-safe: one thread calls it.
+
+    `clocks` are those of the cameras, which all persons before them share.
+    """
 
     def __init__(
         self,
@@ -63,8 +69,10 @@ class Tracker:
         subject: Subject,
         lag: float = 0.1,
         settings: FitSettings | None = None,
+        clocks: Clocks | None = None,
     ) -> None:
         self.settings = settings or FitSettings()
+        self.clocks = clocks or Clocks(len(rig.cameras))
         self.skeleton, self.rig, self.keypoints, self.lag = skeleton, rig, keypoints, lag
         bodies = keypoints.body_indices(skeleton.bodies)
         self._window, self._initial = _compiled(skeleton, tuple(int(b) for b in bodies), self.settings, lag)
@@ -78,7 +86,10 @@ class Tracker:
         self._state: State | None = None
         self._early: list[View] = []
         self._owed: deque[Estimate] = deque()
-        self._previous = self._tracked = -np.inf
+        self._previous = self._tracked = self._begun = -np.inf
+        self._nothing_usual = jax.device_put(
+            jax.tree.map(self.settings.real, Usual.none(len(rig.cameras), len(keypoints.names)))
+        )
         self._doubted: float | None = None
         self._patience = RETRY
         self._restart: np.ndarray | None = None
@@ -125,7 +136,8 @@ class Tracker:
         """
         if not t > self._previous:
             raise ValueError(f"instant {t} is not after {self._previous}")
-        views = [*self._early, *(replace(v, t=v.t + self._clock[v.camera]) for v in views)]
+        clock = self._clock + self.clocks.applied
+        views = [*self._early, *(replace(v, t=v.t + clock[v.camera]) for v in views)]
         self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
         views = [v for v in views if v.t <= t + JOIN]
         recent = {v.camera: v for v in views if v.t > t - TOGETHER and v.usable}
@@ -189,6 +201,10 @@ class Tracker:
         estimate = self._estimate(t, outcome, newest, len(used), len(used | alive) >= 2)
         self._owed.append(estimate)
         self._doubt(t, outcome.weight, newest)
+        if t - self._begun < SETTLING:
+            self._state = self._state._replace(usual=self._nothing_usual)
+        elif self._doubted is None and len(used) > 2:
+            self.clocks.note(t, outcome.clock_information, outcome.clock_force)
         self._keep_regular(float(outcome.reading.q[4]))
         return estimate
 
@@ -220,12 +236,14 @@ class Tracker:
         return out
 
     def _begin(self, t: float, pose: np.ndarray) -> None:
-        """Start a track at rest in that pose (ground frame), its rotation continuing the last one answered."""
+        """Start a track at rest in that pose (ground frame), its turns continuing those answered last."""
         self._slots.clear()
         self._look_from(Frame.regular_at(rotation_of(pose[3:6])))
         self._spline = self._spline_from(t)
-        self._state = self._window.empty(self._frame.enter(pose, self._held.q[3:6]))
-        self._tracked = t
+        self._state = self._window.empty(
+            self._frame.enter(pose, np.array([0.0, 0.0, self._held.q[5]])), len(self._feeds)
+        )
+        self._tracked = self._begun = t
         self._doubted = None
 
     def _spline_from(self, t: float) -> UniformSpline:

@@ -27,8 +27,9 @@ from jaxtyping import Float, Int
 from streamfit.arrays import Array
 from streamfit.cameras import Lenses
 from streamfit.fit import banded
+from streamfit.fit.clocks import Usual, clock_terms
 from streamfit.fit.prior import MotionPrior
-from streamfit.fit.residuals import Noise, reduce_views
+from streamfit.fit.residuals import Noise, reduce_views, view_terms
 from streamfit.fit.root import turn_root
 from streamfit.fit.settings import FitSettings
 from streamfit.skeleton import Kinematics
@@ -65,6 +66,8 @@ class State(NamedTuple):
     slot_force: Float[Array, "N D"]
     factor: Float[Array, "AD AD"]
     """Cholesky factor of all that is known of the active ones, slots and limits included."""
+    usual: Usual
+    """Residuals and image velocities, C cameras and K keypoints."""
 
 
 class Slots(NamedTuple):
@@ -103,6 +106,9 @@ class Outcome(NamedTuple):
     weight: Float[Array, "C K"]
     lasting: Float[Array, " D"]
     """Variance from errors that no window averages out, as that slot's views have it."""
+    clock_information: Float[Array, " C"]
+    clock_force: Float[Array, " C"]
+    """What that slot's views say of what is to be added to their times (1/s^2, 1/s), as if they erred anew each."""
 
 
 class _Terms(NamedTuple):
@@ -112,6 +118,14 @@ class _Terms(NamedTuple):
     force: Float[Array, "F D"]
     screws: Float[Array, "F D 6"]
     points: Float[Array, "F K 3"]
+
+
+class _Moved(NamedTuple):
+    """Keypoints of a slot: at its time, at each view's own time, and their velocity (m/s)."""
+
+    points: Float[Array, "K 3"]
+    own: Float[Array, "C K 3"]
+    speed: Float[Array, "K 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +143,7 @@ class Window:
         """How many control points are no longer linearised again."""
         return max(0, self.controls - self.active)
 
-    def empty(self, q: np.ndarray) -> State:
+    def empty(self, q: np.ndarray, cameras: int) -> State:
         """A window at rest in pose q (D,), known only roughly."""
         size, active, passive = len(q), self.controls - self.passive, self.passive
         information = banded.dense(self.prior.bands(np.arange(active) >= banded.WIDTH - 1))
@@ -148,6 +162,7 @@ class Window:
             np.zeros((n, size, size)),
             np.zeros((n, size)),
             rigid,
+            Usual.none(cameras, len(self.kinematics.body)),
         )
         return jax.tree.map(self.settings.real, state)
 
@@ -179,7 +194,7 @@ class Window:
         passive = banded.Factor(diagonal, beyond)
         root = active.T @ state.factor
         factor = np.linalg.cholesky(root @ root.T)
-        turned = State(controls, passive, own, information, force, slot_information, slot_force, factor)
+        turned = State(controls, passive, own, information, force, slot_information, slot_force, factor, state.usual)
         return jax.tree.map(self.settings.real, turned)
 
     @partial(jax.jit, static_argnums=0)
@@ -202,11 +217,21 @@ class Window:
         read, rate = self._weights(at), self._weights(at, 1)
         reading = Reading(read @ controls, rate @ controls, self._newest_variance(factor, read))
 
-        screws, moved = terms.screws[0], terms.points[0]
-        moved = self.kinematics.displaced(screws, moved, weights[fresh[0]] @ change)
-        ahead = self._ahead(weights[fresh[0]], slots.view_place[0])
-        own = jax.vmap(lambda at: self.kinematics.displaced(screws, moved, at))(ahead @ controls)
-        answered = reduce_views(model.lenses, own, slots.seen[0], model.noise)
+        newest = self._after(terms, 0, weights[fresh[0]], slots, change, controls)
+        answered = view_terms(model.lenses, newest.own, slots.seen[0], model.noise)
+        oldest = self._after(terms, -1, weights[fresh[-1]], slots, change, controls)
+        settled = view_terms(model.lenses, oldest.own, slots.seen[-1], model.noise)
+        usual, clock_information, clock_force = clock_terms(
+            state.usual,
+            model.lenses,
+            oldest.own,
+            oldest.speed,
+            settled.left,
+            settled.weight,
+            model.noise.sd,
+            model.persistent,
+            slots.share[-1],
+        )
         body = self.kinematics.pose(reading.q, model.scale)
         turned = (state.information @ active.reshape(-1)).reshape(active.shape)
         return Outcome(
@@ -219,15 +244,29 @@ class Window:
                 information,
                 slot_force - jnp.einsum("nij,nj->ni", information, weights[:, p:] @ active),
                 factor,
+                usual,
             ),
             reading,
             body.position,
             body.rotation,
             self.kinematics.keypoints(body, model.places),
-            answered.error,
+            jnp.sqrt(jnp.sum(answered.residual**2, -1)),
             answered.weight,
-            self._lasting(model, screws, moved, answered.information),
+            self._lasting(model, terms.screws[0], newest.points, answered.reduced()[0]),
+            clock_information,
+            clock_force,
         )
+
+    def _after(
+        self, terms: _Terms, i: int, weights: Float[Array, " M"], slots: Slots, change: Array, controls: Array
+    ) -> _Moved:
+        """Keypoints of a fresh slot after a step of the control points, to first order."""
+        screws, place = terms.screws[i], slots.place[slots.fresh[i]]
+        points = self.kinematics.displaced(screws, terms.points[i], weights @ change)
+        ahead = self._ahead(weights, slots.view_place[i]) @ controls
+        own = jax.vmap(lambda at: self.kinematics.displaced(screws, points, at))(ahead)
+        rate = self._weights(place, 1) @ controls
+        return _Moved(points, own, self.kinematics.displaced(screws, points, rate) - points)
 
     @partial(jax.jit, static_argnums=0)
     def place(self, model: Model, q: Float[Array, " D"]) -> tuple[Array, Array, Array]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamfit.cameras import Rig
+from streamfit.fit.clocks import Clocks
 from streamfit.fit.estimate import Estimate, View
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -19,7 +20,9 @@ SLOWNESS = 0.05  # s
 class FakeTracker:
     """q[0] counts the instants of this tracker, q[1] is the number of views; smoothed one instant later."""
 
-    def __init__(self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, lag: float) -> None:
+    def __init__(
+        self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, lag: float, *, clocks: Clocks
+    ) -> None:
         self.skeleton, self.rig, self.keypoints = skeleton, rig, keypoints
         self.too_late = 0
         self.instants: list[tuple[float, list[tuple[int, float]]]] = []

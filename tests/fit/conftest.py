@@ -67,6 +67,10 @@ class Scene:
         """Keypoints (K, 3) in the ground frame."""
         return np.asarray(self._see(self.q(t))[0])
 
+    def pixels(self, t: float) -> np.ndarray:
+        """Where the cameras see the keypoints (C, K, 2)."""
+        return np.asarray(self._see(self.q(t))[1])
+
     def views(self, t: float, noise: float = 0.0, rng: np.random.Generator | None = None, cameras=None, offsets=None):
         """The views of an instant, each camera `offsets[c]` s later than t."""
         out = []
