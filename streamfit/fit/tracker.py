@@ -20,6 +20,7 @@ from streamfit.fit.residuals import Noise
 from streamfit.fit.root import TURN, UPRIGHT, Frame, rotation_of
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.slots import JOIN, SlotTable
+from streamfit.fit.swaps import Sides
 from streamfit.fit.triangulate import triangulate
 from streamfit.fit.window import Model, Outcome, Reading, State, Window, agreement
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
@@ -77,6 +78,7 @@ class Tracker:
         cameras, count = len(rig.cameras), len(keypoints.names)
         self._slots = SlotTable(self.settings.slots, cameras, count, self.settings.persistence)
         self._feeds = [Feed() for _ in rig.cameras]
+        self._sides = Sides(skeleton, keypoints, cameras)
         self._spline = self._spline_from(0.0)
         self._state: State | None = None
         self._early: list[View] = []
@@ -127,6 +129,7 @@ class Tracker:
         views = [*self._early, *(replace(v, t=v.t + self._clock[v.camera]) for v in views)]
         self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
         views = [v for v in views if v.t <= t + JOIN]
+        views = self._sides.put_right(views, self._held, self.rig.to_ground, self._lenses, self._model.noise)
         recent = {v.camera: v for v in views if v.usable and v.t > t - TOGETHER}
         smoothed: list[Estimate] = []
         if self._state is not None and t - self._tracked > COAST:
