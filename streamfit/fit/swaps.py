@@ -32,6 +32,8 @@ BURST = 0.2
 """s after which what is exchanged is drawn anew: bursts last some tenths of a second."""
 TRUST = 0.25
 """Share of the log-likelihood that counts: the keypoints of a group err together."""
+APART = 3.0
+"""Standard deviations that the two of a pair must be apart in a view to tell them from each other."""
 TELLS = 3.0
 """Log-likelihood ratio from which on a view says whether a group is exchanged."""
 STALE = 0.15
@@ -80,17 +82,21 @@ def exchange_evidence(
 
     def one(lens: Lenses, points: Array, seen: Array) -> Array:
         pixels, _, visible = project(lens, points)
-        used = visible & visible[pairs.mirror] & (seen[:, 2] > 0.0) & (pairs.mirror != jnp.arange(len(seen)))
+        twin = pixels[pairs.mirror]
         depth = points @ lens.rotation[2] + lens.translation[2]
         wander = noise.wander * lens.focal[0] / jnp.maximum(depth, 0.1)
+        usual = (noise.sd * lens.pixel) ** 2 + wander**2 + misfit**2
+        apart = jnp.sum((twin - pixels) ** 2, -1) > APART**2 * usual
         confidence = jnp.clip(seen[:, 2], 1e-3, 1.0)
-        variance = (noise.sd * lens.pixel) ** 2 / confidence**noise.confidence_power + wander**2 + misfit**2
+        variance = usual + (noise.sd * lens.pixel) ** 2 * (confidence**-noise.confidence_power - 1.0)
 
         def surprise(expected: Array) -> Array:
             square = jnp.sum((seen[:, :2] - expected) ** 2, -1)
             return 0.5 * (noise.freedom + 2.0) * jnp.log1p(square / (noise.freedom * variance))
 
-        return pairs.groups @ jnp.where(used, surprise(pixels) - surprise(pixels[pairs.mirror]), 0.0)
+        gained = jnp.where(visible & apart & (seen[:, 2] > 0.0), surprise(pixels) - surprise(twin), 0.0)
+        # both of a pair must say so: a detector that takes both for the same limb has exchanged nothing
+        return pairs.groups @ jnp.minimum(gained, gained[pairs.mirror])
 
     return jax.vmap(one)(lenses, points, seen)
 
@@ -106,13 +112,16 @@ def believe(
     return np.asarray(belief / belief.sum(1, keepdims=True))
 
 
-def outvoted(claims: Bool[np.ndarray, "C G"], evidence: Float[np.ndarray, "C G"]) -> Bool[np.ndarray, "C G"]:
-    """The claims of each group that most of the cameras that can tell contradict.
+def confirmed(claims: Bool[np.ndarray, "C G"], evidence: Float[np.ndarray, "C G"]) -> Bool[np.ndarray, "C G"]:
+    """The claims that groups are exchanged as far as the other cameras contradict.
 
-    Where as many say that they are exchanged, it may as well be the track that is the wrong way round.
+    Where as many that can tell say so as deny it, it may as well be the track that is the wrong way round. A group
+    in which no camera can tell follows the others of its view.
     """
     tells = np.abs(evidence) > TELLS
-    return claims & ((tells & ~claims).sum(0) > claims.sum(0))
+    claiming, denying = (claims & tells).sum(0), (~claims & tells).sum(0)
+    clear = claims & (denying > claiming)
+    return clear | (claims & (claiming == 0) & clear.any(1, keepdims=True))
 
 
 class Sides:
@@ -151,7 +160,7 @@ class Sides:
         self._belief[cameras] = believe(self._belief[cameras], gap, evidence[cameras])
         claims = KINDS[self._belief.argmax(1)]
         claims[np.setdiff1d(np.arange(len(claims)), cameras)] = False
-        claims = outvoted(claims, evidence)
+        claims = confirmed(claims, evidence)
         new = 1.0 - np.exp(-np.minimum(gap, LATELY) / LATELY)
         self.share[cameras] += new * (claims[cameras].all(1) - self.share[cameras])
         return [
