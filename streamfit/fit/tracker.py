@@ -74,11 +74,11 @@ class Tracker:
         self._to_world = rig.to_ground.T
         self.too_late = 0
         self._frame = Frame.ground()
+        self._sides = Sides(skeleton, keypoints, len(rig.cameras))
         self.swap(subject)
         cameras, count = len(rig.cameras), len(keypoints.names)
         self._slots = SlotTable(self.settings.slots, cameras, count, self.settings.persistence)
         self._feeds = [Feed() for _ in rig.cameras]
-        self._sides = Sides(skeleton, keypoints, cameras)
         self._spline = self._spline_from(0.0)
         self._state: State | None = None
         self._early: list[View] = []
@@ -105,6 +105,8 @@ class Tracker:
             noise=noise,
             persistent=subject.persistent,
         )
+        in_world = self._lenses._replace(rotation=self._lenses.rotation @ self.rig.to_ground)
+        self._sides.expect(in_world, noise)
         self._look_from(self._frame)
 
     def warm_up(self) -> None:
@@ -129,7 +131,7 @@ class Tracker:
         views = [*self._early, *(replace(v, t=v.t + self._clock[v.camera]) for v in views)]
         self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
         views = [v for v in views if v.t <= t + JOIN]
-        views = self._sides.put_right(views, self._held, self.rig.to_ground, self._lenses, self._model.noise)
+        views = self._sides.put_right(views, self._held)
         recent = {v.camera: v for v in views if v.usable and v.t > t - TOGETHER}
         smoothed: list[Estimate] = []
         if self._state is not None and t - self._tracked > COAST:
