@@ -44,7 +44,7 @@ class Fits:
 
     `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after
     the window had left their time; `states` says how each person is followed; `rms_px` (C,) is each camera's
-    mean residual, px. Dates the answers with `clock` (s, the clock of the arrivals).
+    mean residual, px, `exchanged` (C,) the share of its recent views with left and right exchanged. Dates the answers with `clock` (s, the clock of the arrivals).
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Fits:
         self.too_late = 0
         self.states: dict[str, str] = {}
         self.rms_px = np.full(len(equipment.rig.names), np.nan)
+        self.exchanged = np.zeros(len(equipment.rig.names))
         self._session, self._equipment, self._lag = session, equipment, lag
         self._tracker_factory, self._clock = tracker_factory, clock
         self._trackers: dict[str, Tracker] = {}
@@ -118,6 +119,7 @@ class Fits:
         self.too_late += tracker.too_late - too_late
         self.states[person] = estimate.state
         self._note_residuals(estimate)
+        self.exchanged = np.mean([tracker.exchanged for tracker in self._trackers.values()], axis=0)
         done.append(answers.kinematics(self._session, person, estimate))
         done.append(answers.bodies(self._session, person, estimate))
         return done + self._smoothed(person, earlier)

@@ -134,13 +134,14 @@ def believe(
 def confirmed(claims: Bool[np.ndarray, "C G"], evidence: Float[np.ndarray, "C G"]) -> Bool[np.ndarray, "C G"]:
     """The claims that groups are exchanged as far as the other cameras contradict.
 
-    Where as many that can tell say so as deny it, it may as well be the track that is the wrong way round. A group
-    in which no camera can tell follows the others of its view.
+    A claim stands where more cameras now deny it than make it in some group of its view: else it may as well be the
+    track that is the wrong way round. Its other groups follow, unless as many can tell that they are exchanged.
     """
     tells = np.abs(evidence) > TELLS
-    claiming, denying = (claims & tells).sum(0), (~claims & tells).sum(0)
-    clear = claims & (denying > claiming)
-    return clear | (claims & (claiming == 0) & clear.any(1, keepdims=True))
+    denying = (~claims & tells).sum(0)
+    stands = (claims & (denying > claims.sum(0))).any(1, keepdims=True)
+    telling = (claims & tells).sum(0)
+    return claims & stands & ((denying > telling) | (telling == 0))
 
 
 class Sides:
@@ -161,7 +162,7 @@ class Sides:
     def put_right(self, views: Sequence[View], held: Estimate) -> Sequence[View]:
         """The views with undone what was exchanged, in the light of the answer before (`held`)."""
         track, paired = self._track, self._expected.paired
-        if held.state != "tracking":
+        if held.state != "tracking" or np.isnan(held.rms_px):
             track.clear()
             return views
         track.append((held.t, _single(held.keypoints[paired].T)))

@@ -109,6 +109,11 @@ class Tracker:
         self._sides.expect(in_world, noise)
         self._look_from(self._frame)
 
+    @property
+    def exchanged(self) -> np.ndarray:
+        """Share of each camera's views (C,) of the last seconds that had left and right exchanged."""
+        return self._sides.share
+
     def warm_up(self) -> None:
         """Compile everything (seconds, or less from the compilation cache); the track is not touched."""
         other = Tracker(self.skeleton, self.rig, self.keypoints, self.subject, self.lag, self.settings)

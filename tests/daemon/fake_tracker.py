@@ -22,6 +22,7 @@ class FakeTracker:
     def __init__(self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, lag: float) -> None:
         self.skeleton, self.rig, self.keypoints = skeleton, rig, keypoints
         self.too_late = 0
+        self.exchanged = np.zeros(len(rig.names))
         self.instants: list[tuple[float, list[tuple[int, float]]]] = []
         self._owed: list[Estimate] = []
 
