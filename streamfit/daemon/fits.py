@@ -44,7 +44,8 @@ class Fits:
 
     `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after
     the window had left their time; `states` says how each person is followed; `rms_px` (C,) is each camera's
-    mean residual, px, `exchanged` (C,) the share of its recent views with left and right exchanged. Dates the answers with `clock` (s, the clock of the arrivals).
+    mean residual, px, `exchanged` (C,) the share of its recent views that had left and right exchanged. Dates
+    the answers with `clock` (s, the clock of the arrivals).
     """
 
     def __init__(

@@ -182,7 +182,7 @@ class Sides:
         self._belief[cameras] = believe(self._belief[cameras], gap, evidence[cameras])
         claims = confirmed(KINDS[self._belief.argmax(1)] > 0.0, evidence)
         new = 1.0 - np.exp(np.minimum(gap, STALE) / -LATELY)
-        self.share[cameras] += new * (claims.all(1)[cameras] - self.share[cameras])
+        self.share[cameras] += new * (claims[cameras].all(1) - self.share[cameras])
         if not claims.any():
             return views
         return [self._undone(view, claims[view.camera]) if latest.get(view.camera) is view else view for view in views]

@@ -136,7 +136,6 @@ class Tracker:
         views = [*self._early, *(replace(v, t=v.t + self._clock[v.camera]) for v in views)]
         self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
         views = [v for v in views if v.t <= t + JOIN]
-        views = self._sides.put_right(views, self._held)
         recent = {v.camera: v for v in views if v.usable and v.t > t - TOGETHER}
         smoothed: list[Estimate] = []
         if self._state is not None and t - self._tracked > COAST:
@@ -153,7 +152,7 @@ class Tracker:
         if self._state is None:
             lost = replace(self._held, t=t, state="lost", views=len(recent))
             return lost, [*smoothed, lost]
-        estimate, settled = self._advance(t, views)
+        estimate, settled = self._advance(t, self._sides.put_right(views, self._held))
         return estimate, smoothed + settled
 
     def finish(self) -> list[Estimate]:
