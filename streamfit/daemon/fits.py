@@ -54,8 +54,8 @@ class Fits:
 
     `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after
     the window had left their time; `states` says how each person is followed; `rms_px` (C,) is each camera's
-    mean residual, px; `clocks` are the cameras', which all persons share. Dates the answers with `clock` (s, that of
-    the arrivals).
+    mean residual, px, `exchanged` (C,) the share of its recent views that had left and right exchanged; `clocks` are
+    the cameras', which all persons share. Dates the answers with `clock` (s, that of the arrivals).
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Fits:
         self.states: dict[str, str] = {}
         self.clocks = Clocks(len(equipment.rig.names))
         self.rms_px = np.full(len(equipment.rig.names), np.nan)
+        self.exchanged = np.zeros(len(equipment.rig.names))
         self._session, self._equipment, self._lag = session, equipment, lag
         self._tracker_factory, self._clock = tracker_factory, clock
         self._trackers: dict[str, Tracker] = {}
@@ -132,6 +133,7 @@ class Fits:
         self.too_late += tracker.too_late - too_late
         self.states[person] = estimate.state
         self._note_residuals(estimate)
+        self.exchanged = np.mean([tracker.exchanged for tracker in self._trackers.values()], axis=0)
         done.append(answers.kinematics(self._session, person, estimate))
         done.append(answers.bodies(self._session, person, estimate))
         return done

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,9 @@ from streamfit.daemon.cadence import RECENT
 from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.wire.packing import VERSION
+
+EXCHANGED = 0.5
+"""Share of a camera's recent views with left and right exchanged from which on somebody should know."""
 
 
 @dataclass
@@ -41,11 +44,7 @@ def status(health: Health, sessions: Sessions | None) -> dict[str, Any]:
         "compilations": health.compilations,
         "rejected": dict(health.rejected),
         "details": dict(health.details),
-        "alarms": [
-            f"session {name}: {entry['recording']['error']}"
-            for name, entry in described.items()
-            if entry["recording"] and entry["recording"]["error"]
-        ],
+        "alarms": [f"session {name}: {alarm}" for name, entry in described.items() for alarm in _alarms(entry)],
         "sessions": described,
     }
 
@@ -73,6 +72,7 @@ def session_status(session: Session) -> dict[str, Any]:
                 "offset_t": -float(clocks.offset[i]) if clocks.known[i] else None,
                 "offset_sd": float(clocks.sd[i]),
                 "drift": -float(clocks.drift[i]) if clocks.known[i] else None,
+                "exchanged": float(live.fits.exchanged[i]),
             }
             for i, (name, camera) in enumerate(zip(live.rig.names, cameras, strict=True))
         },
@@ -112,6 +112,18 @@ def latency_percentiles(session: Session) -> tuple[float | None, float | None]:
         return None, None
     p50, p99 = np.percentile(np.array(session.latencies), (50, 99))
     return float(p50), float(p99)
+
+
+def _alarms(entry: dict[str, Any]) -> Iterator[str]:
+    """What somebody should look after, of a session as the status describes it."""
+    if entry["recording"] and entry["recording"]["error"]:
+        yield entry["recording"]["error"]
+    for name, camera in entry["cameras"].items():
+        if camera["exchanged"] > EXCHANGED:
+            yield (
+                f"{name}: left and right are exchanged in {10 * camera['exchanged']:.0f} of 10 views: "
+                "check its detector, or whether its image is mirrored"
+            )
 
 
 def _fps(times: Sequence[float], now: float) -> float:

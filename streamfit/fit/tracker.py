@@ -22,6 +22,7 @@ from streamfit.fit.residuals import Noise
 from streamfit.fit.root import TURN, UPRIGHT, Frame, rotation_of
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.slots import EMPTY, JOIN, SlotTable
+from streamfit.fit.swaps import Sides
 from streamfit.fit.triangulate import triangulate
 from streamfit.fit.window import Model, Outcome, Reading, State, Window, agreement
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
@@ -79,6 +80,7 @@ class Tracker:
         self._to_world = rig.to_ground.T
         self.too_late = 0
         self._frame = Frame.ground()
+        self._sides = Sides(skeleton, keypoints, len(rig.cameras))
         self.swap(subject)
         self._slots = SlotTable(self.settings, len(rig.cameras), len(keypoints.names))
         self._feeds = [Feed() for _ in rig.cameras]
@@ -111,7 +113,14 @@ class Tracker:
             noise=noise,
             persistent=subject.persistent,
         )
+        in_world = self._lenses._replace(rotation=self._lenses.rotation @ self.rig.to_ground)
+        self._sides.expect(in_world, noise)
         self._look_from(self._frame)
+
+    @property
+    def exchanged(self) -> np.ndarray:
+        """Share of each camera's views (C,) of the last seconds that had left and right exchanged."""
+        return self._sides.share
 
     def warm_up(self) -> None:
         """Compile everything (seconds, or less from the compilation cache); the track is not touched."""
@@ -156,7 +165,7 @@ class Tracker:
             lost = replace(self._held, t=t, state="lost", views=len(recent))
             self._done.append(lost)
             return lost
-        return self._advance(t, views)
+        return self._advance(t, self._sides.put_right(views, self._held))
 
     def settled(self) -> list[Estimate]:
         """The smoothed estimates of the instants that the last answer has made one lag old."""

@@ -9,6 +9,7 @@ from streamfit.commands.calibrate import calibrate_sessions
 from streamfit.commands.live_fit import fit_recording
 from streamfit.commands.recording import open_recording
 from streamfit.demo.score import angle_errors
+from streamfit.fit.swaps import Sides
 from streamfit.subject import Subject
 
 
@@ -58,3 +59,39 @@ def test_cameras_that_run_free_are_as_good_as_triggered_ones(recordings, skeleto
         truth = recordings / f"{name}.truth.npz"
         legs.append(angle_errors(motion.t, np.degrees(motion.q), list(skeleton.coordinates), truth).legs_centred)
     assert legs[1] < legs[0] + 0.3
+
+
+def test_what_a_real_detector_exchanges_is_found(recordings, skeleton, monkeypatch):
+    """Two detectors saw the same video: where they disagree about the sides of the legs, one has exchanged them."""
+    one, other = (open_recording(recordings / f"real_a_balance{name}.mcap", skeleton) for name in ("_mp", ""))
+    legs = [f"{side}_{point}" for point in ("hip", "knee", "ankle") for side in ("left", "right")]
+    seen = {}
+    for recording in (one, other):
+        index = [recording.keypoints.names.index(name) for name in legs]
+        live = recording.live(skeleton, Subject.generic(skeleton, recording.keypoints))
+        for instant in recording.played(live):
+            for view in instant.views:
+                seen[recording.name, view.camera, round(instant.t, 3)] = view.xyc[index]
+    disagree = set()
+    for (name, camera, t), mine in seen.items():
+        theirs = seen.get((other.name, camera, t))
+        if name == one.name and theirs is not None:
+            given, crossed = (
+                np.linalg.norm((a - theirs)[:, :2], axis=1).sum() for a in (mine, mine[[1, 0, 3, 2, 5, 4]])
+            )
+            disagree |= {(camera, t)} if crossed < 0.7 * given else set()
+    assert len(disagree) > 20
+
+    found = set()
+
+    def noted(self, views, held, original=Sides.put_right):
+        right = original(self, views, held)
+        knee = one.keypoints.names.index("left_knee")
+        changed = [v for v, before in zip(right, views, strict=True) if (v.xyc[knee] != before.xyc[knee]).any()]
+        found.update((v.camera, round(v.t, 3)) for v in changed)
+        return right
+
+    monkeypatch.setattr(Sides, "put_right", noted)
+    fit_recording(one, skeleton, Subject.generic(skeleton, one.keypoints), 0.1, quiet)
+    assert len(found & disagree) > 0.8 * len(disagree)
+    assert len(found - disagree) < 0.2 * len(disagree)

@@ -25,6 +25,7 @@ class FakeTracker:
     ) -> None:
         self.skeleton, self.rig, self.keypoints = skeleton, rig, keypoints
         self.too_late = 0
+        self.exchanged = np.zeros(len(rig.names))
         self.instants: list[tuple[float, list[tuple[int, float]]]] = []
         self._owed: list[Estimate] = []
 

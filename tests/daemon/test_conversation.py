@@ -69,7 +69,8 @@ def test_the_status_has_what_the_contract_says(client: Client) -> None:
     session = status["sessions"]["seen"]
     assert set(session["cameras"]) == {"cam_01", "cam_02", "cam_03", "cam_04"}
     for camera in session["cameras"].values():
-        assert set(camera) == {"rate", "dropped", "late", "rms_px", "offset_t", "offset_sd", "drift"}
+        own = {"rate", "dropped", "late", "rms_px", "offset_t", "offset_sd", "drift", "exchanged"}
+        assert set(camera) == own
         assert 20 < camera["rate"] <= 110
         assert camera["rms_px"] == 1.0
     assert 20 < session["fps"] <= 110

@@ -33,7 +33,7 @@ def test_finds_a_drift():
     drift = np.array([0.0, 3e-4, 0.0])
     clocks = told(60.0, np.zeros(3), sd=0.01, drift=drift)
     np.testing.assert_allclose(clocks.drift, drift, atol=8e-5)
-    np.testing.assert_allclose(clocks.offset, 60.0 * drift, atol=1e-3)
+    np.testing.assert_allclose(clocks.offset, 60.0 * drift, atol=2.5e-3)
 
 
 def test_cameras_that_are_right_are_left_alone():
@@ -82,6 +82,7 @@ def test_a_camera_whose_clock_is_behind_is_found_and_taken_into_account(scene):
         tracker.update(t, [replace(view, t=t) for view in views])
     clocks = tracker.clocks
     assert clocks.known.all()
-    np.testing.assert_allclose(clocks.offset, offsets, atol=0.005)
-    assert clocks.applied[2] > 0.5 * offsets[2]
-    assert np.abs(clocks.applied[[0, 1, 3]]).max() < 0.003
+    assert 0.6 < clocks.offset[2] / offsets[2] < 1.1
+    assert 0.3 < clocks.applied[2] / offsets[2] < 1.1
+    assert np.abs(clocks.offset[[0, 1, 3]]).max() < 0.003
+    assert not clocks.applied[[0, 1, 3]].any()

@@ -1,0 +1,191 @@
+"""Left and right exchanged by a detector, in a whole view or in a group of keypoints: found and undone, view by view.
+
+A view's keypoints are compared with where the track expects them, as given and with the sides exchanged. A hidden
+Markov chain per camera weighs that against how rarely a detector errs so, and for how long. All in plain numpy: the
+arrays are so small that a compiled call would cost more than it saves.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from streamfit.cameras import NEAR, Lenses
+from streamfit.fit.estimate import Estimate, View
+from streamfit.fit.exchange import mirrored
+from streamfit.fit.residuals import Noise
+from streamfit.skeleton import KeypointSet, Skeleton
+
+LEGS = ("femur", "tibia", "talus", "calcn", "toes")
+ARMS = ("humerus", "ulna", "radius", "hand")
+KINDS = np.array([[0, 0, 0], [1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]], float)
+"""What may be exchanged in a view: nothing, everything, or one of the groups legs, arms, trunk with head."""
+USUAL = np.array([0.94, 0.03, 0.01, 0.01, 0.01])
+"""Share of views of each kind: detectors exchange sides in some hundredths of them."""
+BURST = 0.2
+"""s after which what is exchanged is drawn anew: bursts last some tenths of a second."""
+TRUST = 0.25
+"""Share of the log-likelihood that counts: the keypoints of a group err together."""
+APART = 3.0
+"""Standard deviations that the two of a pair must be apart in a view to tell them from each other."""
+TELLS = 3.0
+"""Log-likelihood ratio from which on a view says whether a group is exchanged."""
+STALE = 0.1
+"""s from the last answer up to which the track says where keypoints are."""
+LATELY = 3.0
+"""s over which the share of exchanged views is taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Which keypoints are each other's mirror image, and in which of the groups (legs, arms, trunk with head)."""
+
+    mirror: Int[np.ndarray, " K"]
+    groups: Bool[np.ndarray, "G K"]
+    """All keypoints with a side, also those without a twin: whose place is unknown where the sides are exchanged."""
+
+    @staticmethod
+    def of(skeleton: Skeleton, keypoints: KeypointSet) -> Pairs:
+        mirror = mirrored(skeleton, keypoints)
+        sided = (mirror != np.arange(len(mirror))) | np.array([b.endswith(("_r", "_l")) for b in keypoints.bodies])
+        legs, arms = (np.array([b.startswith(limb) for b in keypoints.bodies]) for limb in (LEGS, ARMS))
+        return Pairs(mirror, sided & np.array([legs, arms, ~legs & ~arms]))
+
+    def exchanged(self, xyc: Float[np.ndarray, "K 3"], which: Bool[np.ndarray, " G"]) -> Float[np.ndarray, "K 3"]:
+        """A view's keypoints with the sides of these groups exchanged; those without a twin are dropped."""
+        own = np.arange(len(self.mirror))
+        concerned = which @ self.groups
+        out = xyc[np.where(concerned, self.mirror, own)]
+        out[concerned & (self.mirror == own)] = 0.0
+        return out
+
+
+class Expectation:
+    """What C cameras should see of the P keypoints that have a twin; `paired` are their indices among the K.
+
+    Arrays are (C, axis, P), in single precision: numpy's quickest for so few numbers.
+    """
+
+    def __init__(self, pairs: Pairs, lenses: Lenses, noise: Noise) -> None:
+        self.paired = np.flatnonzero(pairs.mirror != np.arange(len(pairs.mirror)))
+        self._twin = np.searchsorted(self.paired, pairs.mirror[self.paired])
+        self._groups = pairs.groups[:, self.paired].T.astype(np.float32)
+        self._rotation = _single(lenses.rotation)
+        self._translation = _single(lenses.translation)[..., None]
+        self._radial = _single(lenses.distortion).T[[0, 1, 4], :, None]
+        self._tangential = _single(lenses.distortion)[:, [3, 2], None]
+        self._focal, self._centre = _single(lenses.focal)[..., None], _single(lenses.centre)[..., None]
+        self._sd2 = _single(np.square(noise.sd[self.paired] * lenses.pixel[:, None]))
+        self._wander = _single(noise.wander[self.paired] * lenses.focal[:, :1])
+        self._freedom, self._power = float(noise.freedom), float(noise.confidence_power)
+
+    def evidence(
+        self, points: Float[np.ndarray, "C 3 P"], seen: Float[np.ndarray, "C 3 P"], misfit: float
+    ) -> Float[np.ndarray, "C G"]:
+        """Log-likelihood ratio of each group exchanged to as given, in each view; 0 where nothing tells.
+
+        `points`: where the keypoints are expected (m, the frame of the lenses); `misfit` (px, native): how far the
+        track's keypoints lately were from those seen. Projection as in `project`, errors Student-t as in `view_terms`.
+        """
+        inside = self._rotation @ points + self._translation
+        depth = inside[:, 2]
+        inverse = 1.0 / np.maximum(depth, NEAR)
+        plane = inside[:, :2] * inverse[:, None]
+        r2 = _square(plane)
+        k1, k2, k3 = self._radial
+        shear = plane * self._tangential
+        bend = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3)) + 2.0 * (shear[:, 0] + shear[:, 1])
+        pixels = (plane * bend[:, None] + r2[:, None] * self._tangential) * self._focal + self._centre
+        twin = pixels[..., self._twin]
+        usual = self._sd2 + np.square(self._wander * inverse) + misfit**2
+        confidence = np.maximum(seen[:, 2], 1e-3)
+        spread = self._freedom * (usual + self._sd2 * (confidence**-self._power - 1.0))
+        gained = np.log((spread + _square(seen[:, :2] - pixels)) / (spread + _square(seen[:, :2] - twin)))
+        gained *= (depth > NEAR) & (seen[:, 2] > 0.0) & (_square(pixels - twin) > APART**2 * usual)
+        # both of a pair must say so: a detector that takes both for the same limb has exchanged nothing
+        agreed = np.minimum(gained, gained[:, self._twin])
+        return np.asarray(0.5 * (self._freedom + 2.0) * agreed @ self._groups)
+
+
+def _single(x: np.ndarray) -> np.ndarray:
+    return np.asarray(x, np.float32)
+
+
+def _square(x: np.ndarray) -> np.ndarray:
+    """Squared lengths (C, P) of vectors in the plane (C, 2, P)."""
+    return np.asarray(np.einsum("cip,cip->cp", x, x))
+
+
+def believe(
+    belief: Float[np.ndarray, "C S"], gap: Float[np.ndarray, " C"], evidence: Float[np.ndarray, "C G"]
+) -> Float[np.ndarray, "C S"]:
+    """Probability of each of `KINDS` in each camera's view, `gap` s after the view that had `belief`."""
+    stays = np.exp(gap / -BURST)[:, None]
+    told = evidence @ KINDS.T
+    told -= told.max(1, keepdims=True)
+    belief = (USUAL + stays * (belief - USUAL)) * np.exp(told)
+    return np.asarray(belief / belief.sum(1, keepdims=True))
+
+
+def confirmed(claims: Bool[np.ndarray, "C G"], evidence: Float[np.ndarray, "C G"]) -> Bool[np.ndarray, "C G"]:
+    """The claims that groups are exchanged as far as the other cameras contradict.
+
+    A claim stands where more cameras now deny it than make it in some group of its view: else it may as well be the
+    track that is the wrong way round. Its other groups follow, unless as many can tell that they are exchanged.
+    """
+    tells = np.abs(evidence) > TELLS
+    denying = (~claims & tells).sum(0)
+    stands = (claims & (denying > claims.sum(0))).any(1, keepdims=True)
+    telling = (claims & tells).sum(0)
+    return claims & stands & ((denying > telling) | (telling == 0))
+
+
+class Sides:
+    """The sides of one person's keypoints in each camera's view, followed from instant to instant."""
+
+    def __init__(self, skeleton: Skeleton, keypoints: KeypointSet, cameras: int) -> None:
+        self.share = np.zeros(cameras)
+        """Of the recent views of each camera, how many had left and right exchanged as a whole."""
+        self._pairs = Pairs.of(skeleton, keypoints)
+        self._belief = np.tile(USUAL, (cameras, 1))
+        self._seen = np.full(cameras, -np.inf)
+
+    def expect(self, lenses: Lenses, noise: Noise) -> None:
+        """How keypoints are seen from now on; `lenses` from the world frame of the cameras."""
+        self._expected = Expectation(self._pairs, lenses, noise)
+        self._track: deque[tuple[float, np.ndarray]] = deque(maxlen=2)
+
+    def put_right(self, views: Sequence[View], held: Estimate) -> Sequence[View]:
+        """The views with undone what was exchanged, in the light of the answer before (`held`)."""
+        track, paired = self._track, self._expected.paired
+        if held.state != "tracking" or np.isnan(held.rms_px):
+            track.clear()
+            return views
+        track.append((held.t, _single(held.keypoints[paired].T)))
+        latest = {view.camera: view for view in views if abs(view.t - held.t) < STALE}
+        if not latest or len(track) < 2:
+            return views
+        cameras = list(latest)
+        xyc = np.zeros((len(self.share), len(self._pairs.mirror), 3), np.float32)
+        t = np.full(len(self.share), now := track[1][0])
+        for camera, view in latest.items():
+            xyc[camera], t[camera] = view.xyc, view.t
+        (before, first), (_, last) = track
+        points = last + _single((t - now) / (now - before))[:, None, None] * (last - first)
+        evidence = TRUST * self._expected.evidence(points, xyc[:, paired].swapaxes(1, 2), held.rms_px)
+        gap = np.maximum(t - self._seen, 0.0)[cameras]
+        self._seen[cameras] = t[cameras]
+        self._belief[cameras] = believe(self._belief[cameras], gap, evidence[cameras])
+        claims = confirmed(KINDS[self._belief.argmax(1)] > 0.0, evidence)
+        new = 1.0 - np.exp(np.minimum(gap, STALE) / -LATELY)
+        self.share[cameras] += new * (claims[cameras].all(1) - self.share[cameras])
+        if not claims.any():
+            return views
+        return [self._undone(view, claims[view.camera]) if latest.get(view.camera) is view else view for view in views]
+
+    def _undone(self, view: View, which: Bool[np.ndarray, " G"]) -> View:
+        return replace(view, xyc=self._pairs.exchanged(view.xyc, which)) if which.any() else view

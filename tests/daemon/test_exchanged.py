@@ -1,0 +1,52 @@
+"""A camera whose detector has left and right the wrong way round is named in the status."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from standing import standing_views
+
+from streamfit.cameras import Rig
+from streamfit.daemon.live import IngestSettings, LiveSession
+from streamfit.daemon.session import Session
+from streamfit.daemon.setup import Setup
+from streamfit.daemon.status import Health, status
+from streamfit.fit.exchange import mirrored
+from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.subject import Subject
+from streamfit.wire.messages import KeypointsMessage, ViewMessage
+
+RATE = 30.0
+
+
+@pytest.mark.parametrize(("every", "alarms"), [(1, 1), (10, 0)])
+def test_a_camera_with_left_and_right_exchanged_is_named(skeleton: Skeleton, every: int, alarms: int) -> None:
+    """In all of its views for three seconds, it is an alarm; in every tenth it is only counted."""
+    rig = Rig.load(Path(__file__).parents[2] / "configs" / "cameras.toml")
+    keypoints = KeypointSet.load("coco17")
+    subject = Subject.generic(skeleton, keypoints)
+    mirror = mirrored(skeleton, keypoints)
+    live = LiveSession("s", skeleton, rig, keypoints, subject, IngestSettings("triggered", 0.02))
+    views = standing_views(rig, keypoints)
+    for i in range(int(3 * RATE)):
+        t = i / RATE
+        exchanged = {"cam_03"} if i % every == 0 else set()
+        seen = [
+            ViewMessage(v["camera"], None, "0", np.array(v["xyc"])[mirror] if v["camera"] in exchanged else v["xyc"])
+            for v in views
+        ]
+        live.feed(KeypointsMessage("s", t, None, tuple(seen)), t)
+        for instant in live.due(t + 0.02):
+            live.solve(instant)
+    session = Session("s", Setup(skeleton, rig, keypoints, subject), live, lambda: None)
+    said = status(Health(), SimpleNamespace(by_name={"s": session}))
+    shares = {name: camera["exchanged"] for name, camera in said["sessions"]["s"]["cameras"].items()}
+    assert shares.pop("cam_03") == pytest.approx((1 - np.exp(-1)) / every, rel=0.3)
+    assert set(shares.values()) == {0.0}
+    assert len(said["alarms"]) == alarms
+    for alarm in said["alarms"]:
+        assert alarm == (
+            "session s: cam_03: left and right are exchanged in 6 of 10 views: "
+            "check its detector, or whether its image is mirrored"
+        )
