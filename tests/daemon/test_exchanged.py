@@ -38,7 +38,7 @@ def test_a_camera_with_left_and_right_exchanged_is_named(skeleton: Skeleton, eve
         ]
         live.feed(KeypointsMessage("s", t, None, tuple(seen)), t)
         for instant in live.due(t + 0.02):
-            live.solve(instant)
+            list(live.solve(instant))
     session = Session("s", Setup(skeleton, rig, keypoints, subject), live, lambda: None)
     said = status(Health(), SimpleNamespace(by_name={"s": session}))
     shares = {name: camera["exchanged"] for name, camera in said["sessions"]["s"]["cameras"].items()}
