@@ -52,8 +52,9 @@ class RefinedRig:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """Scale per group; per keypoint an offset (m, in its scaled body's frame), a noise (px at 2048 wide) and how
-    far it may be from its place (m), and which share of its error is still there 80 ms later (0..1).
+    """Scale per group; per keypoint an offset (m, in its scaled body's frame), a noise (px at 2048 wide), how far it
+    may be from its place (`wander`, m per axis) and was found to be (`displacement`, the same at least), and which
+    share of its error is still there 80 ms later (0..1).
 
     A keypoint sits at scale x position + offset in its body. `refined` holds the rigs that calibration refined;
     `fit` says how, from what and how well the subject was fitted.
@@ -66,6 +67,7 @@ class Subject:
     offsets: np.ndarray
     noise: np.ndarray
     wander: np.ndarray
+    displacement: np.ndarray
     persistent: np.ndarray
     refined: tuple[RefinedRig, ...] = ()
     fit: dict[str, Any] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Subject:
             offsets=np.zeros((count, 3)),
             noise=np.full(count, DEFAULT_NOISE),
             wander=np.hypot(keypoints.sd, SKIN),
+            displacement=np.hypot(keypoints.sd, SKIN),
             persistent=np.full(count, PERSISTENT),
             fit={"method": "generic"},
         )
@@ -116,6 +119,7 @@ class Subject:
             )
         places = [numbers(row, "offset", (3,), f"{source}: keypoint {row['name']!r}") for row in rows]
         spread = {key: _positive(rows, key, source) for key in ("noise", "wander")}
+        found = [{"displacement": row["wander"]} | row for row in rows]  # subjects of before had the one for both
         persistent = [numbers(row, "persistent", (), f"{source}: keypoint {row['name']!r}") for row in rows]
         return Subject(
             skeleton=skeleton.name,
@@ -124,6 +128,7 @@ class Subject:
             scale=factors,
             offsets=np.array(places),
             **spread,
+            displacement=_positive(found, "displacement", source),
             persistent=np.clip(persistent, 0.0, 1.0),
             refined=tuple(
                 _refined(row, f"{source}: [[rig]] {i}") for i, row in enumerate(_tables(tables, "rig", source))
@@ -143,10 +148,17 @@ class Subject:
                     "offset": offset.tolist(),
                     "noise": float(noise),
                     "wander": float(wander),
+                    "displacement": float(displacement),
                     "persistent": float(persistent),
                 }
-                for name, offset, noise, wander, persistent in zip(
-                    self.keypoints, self.offsets, self.noise, self.wander, self.persistent, strict=True
+                for name, offset, noise, wander, displacement, persistent in zip(
+                    self.keypoints,
+                    self.offsets,
+                    self.noise,
+                    self.wander,
+                    self.displacement,
+                    self.persistent,
+                    strict=True,
                 )
             ],
             "rig": [

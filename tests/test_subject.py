@@ -37,6 +37,7 @@ def subject(skeleton, keypoints, refined):
         generic,
         offsets=rng.normal(0, 0.01, generic.offsets.shape),
         wander=rng.uniform(0.003, 0.02, count),
+        displacement=rng.uniform(0.02, 0.03, count),
         persistent=rng.uniform(0.0, 1.0, count),
         refined=(refined,),
         fit={"method": "bilevel", "steps": 3},
@@ -52,7 +53,7 @@ def test_text_round_trip(subject, skeleton, keypoints):
     assert again.scale == subject.scale
     assert again.fit == subject.fit
     assert (again.skeleton, again.keypoint_set, again.keypoints) == ("rajagopal", "halpe26", keypoints.names)
-    for name in ("offsets", "noise", "wander", "persistent"):
+    for name in ("offsets", "noise", "wander", "displacement", "persistent"):
         np.testing.assert_array_equal(getattr(again, name), getattr(subject, name))
     (one,), (before,) = again.refined, subject.refined
     assert one.sessions == ("walk", "stand")
@@ -65,6 +66,12 @@ def test_text_round_trip(subject, skeleton, keypoints):
             for part in ("matrix", "distortions", "rotation", "translation"):
                 np.testing.assert_array_equal(getattr(a, part), getattr(b, part))
     assert again.to_toml() == subject.to_toml()
+
+
+def test_a_subject_of_before_displacements_were_noted_can_be_read(subject, skeleton, keypoints):
+    text = "\n".join(line for line in subject.to_toml().splitlines() if not line.startswith("displacement"))
+    again = Subject.from_toml(text, skeleton, keypoints)
+    np.testing.assert_array_equal(again.displacement, subject.wander)
 
 
 def test_a_subject_without_refined_cameras_has_none_when_read_again(subject, skeleton, keypoints):

@@ -44,6 +44,7 @@ def true_subject(skeleton: Skeleton, keypoints: KeypointSet, seed: int = 1) -> S
         offsets=np.sqrt(0.5) * (own + common) * _SPREAD * keypoints.sd[:, None],
         noise=np.full(len(keypoints.names), DEFAULT_NOISE),
         wander=np.full(len(keypoints.names), SKIN),
+        displacement=np.full(len(keypoints.names), SKIN),
         persistent=np.full(len(keypoints.names), PERSISTENT),
         fit={"method": "truth"},
     )

@@ -229,6 +229,7 @@ class _Found:
             offsets=shared.offsets,
             noise=np.asarray(state.noise.sd),
             wander=np.asarray(state.noise.wander),
+            displacement=np.maximum(keypoint_wander(self.layout, step, state.noise), state.noise.wander),
             persistent=np.where(np.isnan(persistent), self.generic.persistent, persistent),
             refined=refined,
             fit={

@@ -49,6 +49,7 @@ def calibration_of(
         offsets=np.asarray(parameters.offsets, float),
         noise=keypoint_noise(np.sqrt(fitted.square), confidence),
         wander=np.full(count, SKIN),
+        displacement=np.full(count, SKIN),
         fit={
             "method": "mlp" if settings.trajectory == "mlp" else "first-order spline",
             "trials": [trial.name for trial in trials],

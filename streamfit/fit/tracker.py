@@ -111,6 +111,7 @@ class Tracker:
             scale=subject.factors(self.skeleton),
             places=subject.places(self.skeleton, self.keypoints),
             noise=noise,
+            displacement=subject.displacement,
             persistent=subject.persistent,
         )
         in_world = self._lenses._replace(rotation=self._lenses.rotation @ self.rig.to_ground)

@@ -44,6 +44,8 @@ class Model(NamedTuple):
     scale: Float[Array, " G"]
     places: Float[Array, "K 3"]
     noise: Noise
+    displacement: Float[Array, " K"]
+    """m, per axis, that keypoints were found to be from their places."""
     persistent: Float[Array, " K"]
     """Share of the pixels' variance that persists."""
 
@@ -330,14 +332,14 @@ class Window:
     def _lasting(
         self, model: Model, screws: Float[Array, "D 6"], points: Float[Array, "K 3"], information: Float[Array, "K 3 3"]
     ) -> Float[Array, " D"]:
-        """Variance of a pose fitted to one instant whose keypoints err as they wander, and as pixels persist.
+        """Variance of a pose fitted to one instant whose keypoints are displaced, and whose pixels' errors persist.
 
         Its estimate is C J' W e (W the keypoints' information, C the inverse of J' W J), where the errors e have
         the covariance of the displacements, and of the persistent share of the pixels' errors.
         """
-        skin = jnp.square(model.noise.wander)[:, None, None] * information @ information
-        share = model.persistent[:, None, None]
-        persist = skin + share * (information - skin)
+        square, share = information @ information, model.persistent[:, None, None]
+        expected, found = (jnp.square(x)[:, None, None] * square for x in (model.noise.wander, model.displacement))
+        persist = found + share * (information - expected)
         none = jnp.zeros_like(points)
         normal, _ = self.kinematics.condense(screws, points, information, none)
         middle, _ = self.kinematics.condense(screws, points, persist, none)

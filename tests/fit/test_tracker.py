@@ -257,6 +257,7 @@ def test_what_lasts_is_what_displaced_keypoints_do_to_a_pose(scene):
     """Against the covariance C J' W S W J C, written out with the Jacobian of each keypoint."""
     tracker = with_settings(scene, precision="float64")
     kinematics, model = tracker._window.kinematics, tracker._model
+    model = model._replace(displacement=1.5 * model.noise.wander)
     q = scene.q(0.3)
     pose = kinematics.pose(q, model.scale)
     points = kinematics.keypoints(pose, model.places)
@@ -267,7 +268,7 @@ def test_what_lasts_is_what_displaced_keypoints_do_to_a_pose(scene):
     wander = np.asarray(model.noise.wander)[:, None, None] ** 2 * np.eye(3)
     information = np.linalg.inv(np.linalg.inv(half @ half.swapaxes(1, 2) + 100.0 * np.eye(3)) + wander)
     share = np.asarray(model.persistent)[:, None, None]
-    covariance = wander + share * (np.linalg.inv(information) - wander)
+    covariance = 1.5**2 * wander + share * (np.linalg.inv(information) - wander)
     normal = np.einsum("kid,kij,kje->de", jacobian, information, jacobian) + np.eye(len(q))
     middle = np.einsum("kid,kij,kjl,klm,kme->de", jacobian, information, covariance, information, jacobian)
     inverse = np.linalg.inv(normal)
