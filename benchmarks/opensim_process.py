@@ -1,10 +1,11 @@
-"""Inverse kinematics by OpenSim on one file of points. Run by the interpreter of `opensim_env.sh`, not by streamfit's.
+"""Inverse kinematics by OpenSim, frame by frame, a block whenever it is asked to (see worker.py).
 
-`python opensim_process.py MODEL.osim POINTS.trc POSES.npz OUT.npz`: POSES holds `q` (N, D), the names `coordinates`
-and `markers`; OUT gets `markers` (N, M, 3) as the model has them in those poses, and per frame of POINTS `seconds` (T,)
-and the coordinates `q` (T, D).
+Run by the interpreter of `opensim_env.sh`: `python opensim_process.py MODEL.osim POINTS.trc POSES.npz`. POSES holds
+`q` (N, D) and the names `coordinates` and `markers`. When ready it says where the markers (N, M, 3; m) of the model are
+in those poses, then for each frame of POINTS the s that it took, the s that were computed, and the coordinates.
 """
 
+import json
 import sys
 import time
 
@@ -15,8 +16,8 @@ ACCURACY = 1e-5
 """The default of OpenSim's own tool."""
 
 
-def main(model_file: str, points: str, poses: str, output: str) -> None:
-    """Pose the model, then track the points; loading and the first assembly do not count as time."""
+def main(model_file: str, points: str, poses: str) -> None:
+    """Pose the model, then track the points. Loading and the first assembly are not measured."""
     opensim.Logger.setLevelString("error")
     with np.load(poses) as file:
         given, coordinates, markers = file["q"], list(file["coordinates"]), list(file["markers"])
@@ -29,22 +30,24 @@ def main(model_file: str, points: str, poses: str, output: str) -> None:
         for axis, value in zip(axes, q, strict=True):
             axis.setValue(state, float(value), False)
         model.realizePosition(state)
-        posed.append([spot.getLocationInGround(state).to_numpy() for spot in spots])
+        posed.append([spot.getLocationInGround(state).to_numpy().tolist() for spot in spots])
 
     reference = opensim.MarkersReference(points, opensim.SetMarkerWeights())
     solver = opensim.InverseKinematicsSolver(model, reference, opensim.SimTKArrayCoordinateReference())
     solver.setAccuracy(ACCURACY)
-    times = np.array(reference.getMarkerTable().getIndependentColumn())
-    state.setTime(times[0])
+    times = iter(reference.getMarkerTable().getIndependentColumn())
+    state.setTime(next(times))
     solver.assemble(state)
-    seconds, found = [], []
-    for t in times:
-        began = time.perf_counter()
-        state.setTime(t)
-        solver.track(state)
-        seconds.append(time.perf_counter() - began)
-        found.append([axis.getValue(state) for axis in axes])
-    np.savez(output, markers=np.array(posed), seconds=np.array(seconds), q=np.array(found))
+    print(json.dumps(posed), flush=True)
+    for line in sys.stdin:
+        rows = []
+        for _, t in zip(range(int(line)), times, strict=False):
+            began, before = time.perf_counter(), time.process_time()
+            state.setTime(t)
+            solver.track(state)
+            spent = [time.perf_counter() - began, time.process_time() - before]
+            rows.append([*spent, *(axis.getValue(state) for axis in axes)])
+        print(json.dumps(rows), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""A process that answers a simulated stream of one shape, a block of instants whenever it is asked to.
+"""A process that answers a simulated stream of one shape, a block of instants whenever it is asked to (see worker.py).
 
-`python shape_process.py '{"cameras": 8, ..}' INSTANTS`; a line `N` on stdin: N further instants, whose costs come
-back as a line of JSON on stdout. An empty line there says that it is ready.
+`python shape_process.py '{"cameras": 8, ..}' INSTANTS`
 """
 
 import json
@@ -12,22 +11,22 @@ from streamfit.daemon.threads import single_threaded
 
 single_threaded()
 
-from stages import SETTLED, STAGES, Engine, Yardstick  # noqa: E402 - JAX only now
-from stream import Shape, simulate  # noqa: E402
+from stages import STAGES, Engine, Yardstick  # noqa: E402 - JAX only now
+from stream import SETTLED, Shape, simulate  # noqa: E402
 
 from streamfit.skeleton import Skeleton  # noqa: E402
 
 
 def main(shape: Shape, instants: int) -> None:
-    """Answer that many instants, in blocks."""
+    """Answer that many instants, after those that are not measured."""
     skeleton = Skeleton.load()
-    stream = simulate(skeleton, shape, (SETTLED + instants + 2) / shape.rate + 0.1)
+    stream = simulate(skeleton, shape, SETTLED + instants)
     messages = zip(stream.t, stream.payloads, strict=True)
     yardstick = Yardstick()
     with Engine(skeleton, stream, shape) as engine:
         for _, (t, payload) in zip(range(SETTLED), messages, strict=False):
             engine.answer(payload, t)
-        print(flush=True)
+        print("null", flush=True)
         for line in sys.stdin:
             rows = []
             for _, (t, payload) in zip(range(int(line)), messages, strict=False):

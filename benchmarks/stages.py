@@ -21,9 +21,6 @@ from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 from streamfit.wire.messages import KeypointsMessage, decode_ingest
 
-SETTLED = 100
-"""Instants of a stream that are not measured: the first fit is made there, and caches fill."""
-
 
 @dataclass(frozen=True)
 class Costs:

@@ -18,6 +18,10 @@ from streamfit.wire.packing import VERSION, encode
 
 SESSION = "bench"
 SEED = 11
+SHORTEST = 2.0
+"""s that the demo can plan a walk of."""
+SETTLED = 100
+"""Instants of a stream that are not measured: the first fit is made there, and caches fill."""
 MARKERS = "movi47"
 """A marker set of the usual size: the first five points of `movi87`, which are in the middle, and 21 pairs."""
 
@@ -52,12 +56,12 @@ class Stream:
                 file.write("keypoints", payload, round(t * 1e9), round(t * 1e9))
 
 
-def simulate(skeleton: Skeleton, shape: Shape, seconds: float) -> Stream:
+def simulate(skeleton: Skeleton, shape: Shape, instants: int) -> Stream:
     """A walk from standing, as the shape's cameras see it; several people walk in step."""
     keypoints, rig = keypoint_set(shape.keypoints), rig_of(shape.cameras)
     subject = true_subject(skeleton, keypoints)
-    q, events = walk(skeleton, subject.scale, seconds)
-    t = np.arange(0.0, (len(q) - 1) / RATE, 1.0 / shape.rate)
+    t = np.arange(instants) / shape.rate
+    q, events = walk(skeleton, subject.scale, max(t[-1] + 2.0 / RATE, SHORTEST))
     q = CubicSpline(np.arange(len(q)) / RATE, q)(t)
     truth = replace(motion(q, skeleton, keypoints, subject, events), t=t)
     views = detect(truth, rig, skeleton, keypoints, subject, SEED)
