@@ -33,8 +33,8 @@ NEAR = 5.0
 class Loss:
     """One recording, disturbed: errors (deg, mean removed) of the live fit, and how much more that is than undisturbed.
 
-    `again`: s from the first view after nobody was seen until the fit tracks and is near the undisturbed one; NaN where
-    that never comes. Instants without any view do not count for the errors.
+    `blind`: s in the middle of it without any view, which do not count for the errors; `again`: s from their end until
+    the fit tracks and is near the undisturbed one, None where that never comes.
     """
 
     session: str
@@ -43,7 +43,8 @@ class Loss:
     all: float
     legs_more: float
     all_more: float
-    again: float | None
+    blind: float = 0.0
+    again: float | None = None
 
 
 @click.command(epilog="\b\nExample:\n  benchmarks/robust.py walk2.mcap walk3.mcap --subject subject.toml")
@@ -74,18 +75,22 @@ def print_losses(losses: Sequence[Loss]) -> None:
     for heading in ("session", "disturbance", "error", "more than undisturbed", f"within {NEAR:g} deg again after"):
         table.add_column(heading, justify="left" if heading in ("session", "disturbance") else "right")
     for loss in losses:
-        again = "-" if loss.again is None else f"{loss.again:.2f} s"
         more = f"{loss.legs_more:+.2f} / {loss.all_more:+.2f}"
-        table.add_row(loss.session, loss.disturbance, f"{loss.legs:.2f} / {loss.all:.2f}", more, again)
+        table.add_row(loss.session, loss.disturbance, f"{loss.legs:.2f} / {loss.all:.2f}", more, _found([loss]))
     for disturbance in dict.fromkeys(loss.disturbance for loss in losses):
         own = [loss for loss in losses if loss.disturbance == disturbance]
         figures = np.mean([[o.legs, o.all, o.legs_more, o.all_more] for o in own], 0)
-        again = [o.again for o in own if o.again is not None]
-        worst = f"{max(again):.2f} s at most" if again else "-"
-        table.add_row(
-            "mean", disturbance, "{:.2f} / {:.2f}".format(*figures), "{2:+.2f} / {3:+.2f}".format(*figures), worst
-        )
+        means = ("{:.2f} / {:.2f}".format(*figures), "{2:+.2f} / {3:+.2f}".format(*figures))
+        table.add_row("mean", disturbance, *means, _found(own))
     Console(width=150).print(table)
+
+
+def _found(losses: Sequence[Loss]) -> str:
+    """The longest of the times until the person was found again."""
+    if not losses[0].blind:
+        return "-"
+    times = [loss.again for loss in losses]
+    return "never" if None in times else f"{max(t for t in times if t is not None):.2f} s"
 
 
 def _losses(path: Path, subject: Path, skeleton: Skeleton, show: Show) -> list[Loss]:
@@ -113,13 +118,13 @@ def _losses(path: Path, subject: Path, skeleton: Skeleton, show: Show) -> list[L
             fits[name] = _fit(open_recording(worse, skeleton), skeleton, subject, show)
     coordinates = list(skeleton.coordinates)
     before = _errors(plain, coordinates, truth, None)
-    out = [Loss(path.stem, "none", before.legs_centred, before.all_centred, 0.0, 0.0, None)]
+    out = [Loss(path.stem, "none", before.legs_centred, before.all_centred, 0.0, 0.0)]
     for name, motion in fits.items():
         blind = (start, end) if name.startswith("nobody") else None
         error, before = (_errors(m, coordinates, truth, blind) for m in (motion, plain))
         more = (error.legs_centred - before.legs_centred, error.all_centred - before.all_centred)
-        again = None if blind is None else _again(motion, plain, end, coordinates)
-        out.append(Loss(path.stem, name, error.legs_centred, error.all_centred, *more, again))
+        sight = (0.0, None) if blind is None else (end - start, _again(motion, plain, end, coordinates))
+        out.append(Loss(path.stem, name, error.legs_centred, error.all_centred, *more, *sight))
     return out
 
 
@@ -128,9 +133,10 @@ def _fit(recording: Recording, skeleton: Skeleton, subject: Path, show: Show) ->
 
 
 def _gap(t: np.ndarray) -> tuple[float, float]:
-    """When nobody is seen: from a third of the recording on."""
-    start = t[0] + (t[-1] - t[0]) / 3
-    return start, start + (LONG if t[-1] - t[0] >= 2 * LONG else SHORT)
+    """When nobody is seen: in the middle of the recording."""
+    length = LONG if t[-1] - t[0] >= 2 * LONG else SHORT
+    start = (t[0] + t[-1] - length) / 2
+    return start, start + length
 
 
 def _errors(motion: Motion, coordinates: list[str], truth: Path, blind: tuple[float, float] | None) -> AngleErrors:
@@ -138,12 +144,12 @@ def _errors(motion: Motion, coordinates: list[str], truth: Path, blind: tuple[fl
     return angle_errors(motion.t[seen], np.degrees(motion.q[seen]), coordinates, truth)
 
 
-def _again(motion: Motion, plain: Motion, end: float, coordinates: list[str]) -> float:
+def _again(motion: Motion, plain: Motion, end: float, coordinates: list[str]) -> float | None:
     legs = [coordinates.index(name) for name in LEGS]
     usual = np.column_stack([np.interp(motion.t, plain.t, plain.q[:, c]) for c in legs])
     near = np.degrees(np.abs(motion.q[:, legs] - usual)).max(1) <= NEAR
     found = near & (motion.state == "tracking") & (motion.t >= end)
-    return float(motion.t[found][0] - end) if found.any() else float("nan")
+    return float(motion.t[found][0] - end) if found.any() else None
 
 
 if __name__ == "__main__":
