@@ -18,11 +18,8 @@ AXES: dict[str, tuple[Shape, ...]] = {
 
 def measure_axis(axis: str, rounds: int) -> dict[str, Cost]:
     """The costs by the value of the axis, as text."""
-    shapes = AXES[axis]
-    return {
-        f"{getattr(cost.shape, axis):g}" if axis != "keypoints" else cost.shape.keypoints: cost
-        for cost in measure(shapes, rounds)
-    }
+    costs = measure(AXES[axis], rounds)
+    return {_text(getattr(cost.shape, axis)): cost for cost in costs}
 
 
 def figures(cost: Cost) -> dict[str, float]:
@@ -33,3 +30,7 @@ def figures(cost: Cost) -> dict[str, float]:
         "cpu_ms": cost.ms("cpu"),
         "share_of_real_time": total / 1000 * cost.shape.rate,
     }
+
+
+def _text(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import psutil
 import zmq
 
 from streamfit.demo.processes import Addresses, free_addresses, process, wait_until_ready, write_config
+from streamfit.errors import InputError
 from streamfit.session.mcap_file import SessionFile
 from streamfit.wire.packing import decode_array, decode_map
 
@@ -87,8 +89,12 @@ def serve(recording: SessionFile) -> Iterator[Served]:
 
 
 def play(served: Served, path: Path, speed: float = 1.0, loop: int = 1) -> Heard:
-    """Play a recording into a daemon (`speed` 0: as fast as it is answered), and listen until it falls silent."""
-    messages, memory = [], []
+    """Play a recording into a daemon (`speed` 0: as fast as it is answered), and listen until it falls silent.
+
+    InputError where it answers nothing.
+    """
+    answers: list[tuple[float, float, float, int]] = []
+    q, states, memory = [], Counter[str](), []
     coordinates: list[str] = []
     units: list[str] = []
     daemon = psutil.Process(served.pid)
@@ -113,18 +119,22 @@ def play(served: Served, path: Path, speed: float = 1.0, loop: int = 1) -> Heard
             if message["type"] == "model":
                 coordinates, units = message["coordinates"], message["units"]
             elif message["type"] == "kinematics":
-                messages.append((now, message))
+                answers.append((message["t"], message["latency"], now, message["seq"]))
+                q.append(decode_array(message["q"]))
+                states[message["state"]] += 1
                 last = now
             else:
                 memory.append((now, daemon.memory_info().rss))
-    seq = np.array([m["seq"] for _, m in messages])
+    if not answers:
+        raise InputError(f"{path}: the daemon answered nothing; is its calibration that of its keypoints?")
+    t, latency, received, _ = np.array(answers).T
     return Heard(
-        t=np.array([m["t"] for _, m in messages]),
-        q=np.array([decode_array(m["q"]) for _, m in messages]).reshape(len(messages), len(coordinates)),
-        latency=np.array([m["latency"] for _, m in messages]),
-        received=np.array([now for now, _ in messages]),
-        gaps=int((np.diff(seq) - 1).sum()),
-        states=dict(Counter(m["state"] for _, m in messages)),
+        t=t,
+        q=np.array(q),
+        latency=latency,
+        received=received,
+        gaps=sum(after[3] - before[3] - 1 for before, after in pairwise(answers)),
+        states=dict(states),
         coordinates=tuple(coordinates),
         units=tuple(units),
         memory=np.array(memory),
