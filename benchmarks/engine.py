@@ -69,7 +69,7 @@ def engine(
     """Measure the live engine on a simulated walk and, where recordings with truth are given, its accuracy on them."""
     if bool(recordings) != (subject is not None):
         raise InputError("accuracy needs both: recordings, and --subject, their person")
-    console = Console(width=150)
+    console = Console(width=180)
     report = {"machine": _machine()}
     report |= _gated(console) if gate else _measured(console, only or SECTIONS, minutes)
     if subject is not None:

@@ -34,8 +34,8 @@ def cost_ratios(costs: Sequence[Cost]) -> dict[str, float]:
     out = {}
     if (usual := found.get(Shape())) is not None:
         around = sum(usual.column(stage) for stage in ("decode", "assemble", "answer", "encode"))
-        out["instant_to_yardstick"] = ratio(usual.column("cpu"), usual.column("yardstick_cpu"))
-        out["around_the_fit_to_yardstick"] = ratio(np.asarray(around), usual.column("yardstick_cpu"))
+        out["instant_to_yardstick"] = ratio(usual.column("cpu"), usual.column("yardstick"))
+        out["around_the_fit_to_yardstick"] = ratio(np.asarray(around), usual.column("yardstick"))
     few, many = (found.get(Shape(cameras=cameras)) for cameras in (2, 16))
     if few is not None and many is not None:
         out["cameras_16_to_2"] = ratio(many.column("cpu"), few.column("cpu"))

@@ -13,8 +13,8 @@ from stream import Shape
 from worker import BLOCK, Worker, in_turn, worker
 
 PROGRAM = Path(__file__).with_name("shape_process.py")
-COLUMNS = (*STAGES, "cpu", "yardstick", "yardstick_cpu")
-"""What is measured of an instant: s of each stage, s that were computed in all of them, and the same of a yardstick."""
+COLUMNS = (*STAGES, "cpu", "yardstick")
+"""What is measured of an instant: s of each stage, s that were computed in all of them, and in the yardstick before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +43,13 @@ def ratio(over: np.ndarray, under: np.ndarray) -> float:
     return float(np.median(np.median(over, 1) / np.median(under, 1)))
 
 
-def measure(shapes: Sequence[Shape], rounds: int) -> list[Cost]:
-    """The costs of BLOCK instants of each shape, `rounds` times. InputError where one cannot be answered."""
+def measure(shapes: Sequence[Shape], rounds: int, yardstick: bool = False) -> list[Cost]:
+    """The costs of BLOCK instants of each shape, `rounds` times, each after a yardstick or one right after the other.
+
+    InputError where one cannot be answered.
+    """
     with ExitStack() as stack:
-        workers = [stack.enter_context(shape_worker(shape, rounds)) for shape in shapes]
+        workers = [stack.enter_context(shape_worker(shape, rounds, yardstick)) for shape in shapes]
         for one in workers:
             one.ready()
         seconds = in_turn(workers, rounds)
@@ -54,8 +57,8 @@ def measure(shapes: Sequence[Shape], rounds: int) -> list[Cost]:
 
 
 @contextmanager
-def shape_worker(shape: Shape, rounds: int) -> Iterator[Worker]:
+def shape_worker(shape: Shape, rounds: int, yardstick: bool = False) -> Iterator[Worker]:
     """A process that answers the instants of a shape."""
-    arguments = (json.dumps(asdict(shape)), str(rounds * BLOCK))
+    arguments = (json.dumps(asdict(shape)), str(rounds * BLOCK), *(["yardstick"] if yardstick else []))
     with worker(sys.executable, PROGRAM, *arguments, name=str(shape)) as one:
         yield one

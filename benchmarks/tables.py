@@ -19,7 +19,7 @@ MEMORY = 0.02
 def stage_table(cost: Cost) -> Table:
     """What an instant of the usual stream costs."""
     table = _table(f"an instant: {_shape(cost)}; ms", "stage", "p50", "p90")
-    for name in (*STAGES, "total", "cpu", "yardstick"):
+    for name in (*STAGES, "total", "cpu"):
         table.add_row(name, f"{cost.ms(name):.3f}", f"{cost.ms(name, 90):.3f}")
     return table
 

@@ -45,7 +45,7 @@ def test_sixteen_cameras_may_not_cost_twice_what_two_do_whatever_the_baseline_sa
 
 
 def test_the_ratios_are_those_of_what_was_computed() -> None:
-    measured = [costs(Shape(), cpu=6e-3, yardstick_cpu=2e-3), costs(Shape(cameras=2), cpu=4e-3)]
+    measured = [costs(Shape(), cpu=6e-3, yardstick=2e-3), costs(Shape(cameras=2), cpu=4e-3)]
     assert cost_ratios(measured) == pytest.approx({"instant_to_yardstick": 3.0, "around_the_fit_to_yardstick": 2.0})
     measured.append(costs(Shape(cameras=16), cpu=7e-3))
     assert cost_ratios(measured)["cameras_16_to_2"] == pytest.approx(1.75)
