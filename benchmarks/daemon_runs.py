@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from served import Heard, Served, busy_cores, play, serve
+from busy import busy_cores
+from served import Heard, Served, play, serve
 from stream import Shape, simulate
 
 from streamfit.session.mcap_file import read_session

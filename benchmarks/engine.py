@@ -26,7 +26,8 @@ from gate import cost_ratios, worsened  # noqa: E402
 from growth import AXES, figures, measure_axis  # noqa: E402
 from peer import PYTHON, measure_peer  # noqa: E402
 from robust import measure_losses, print_losses  # noqa: E402
-from shapes import COLUMNS, measure  # noqa: E402
+from shapes import compare, measure  # noqa: E402
+from stages import STAGES  # noqa: E402
 from stream import Shape  # noqa: E402
 from tables import daemon_table, growth_table, other_table, peer_table, stage_table  # noqa: E402
 
@@ -86,8 +87,7 @@ def engine(
 
 def _gated(console: Console) -> dict[str, Any]:
     """Only what the gate compares."""
-    costs = measure([Shape(), Shape(cameras=2), Shape(cameras=16)], GATE_ROUNDS)
-    console.print(stage_table(costs[0]))
+    costs = compare([Shape(), Shape(cameras=2), Shape(cameras=16)], GATE_ROUNDS)
     with recorded(GATE_SECONDS) as (path, instants):
         runs = play_all(path, instants, real_time=False)
     console.print(daemon_table(runs))
@@ -99,27 +99,25 @@ def _gated(console: Console) -> dict[str, Any]:
 def _measured(console: Console, sections: tuple[str, ...], minutes: float | None) -> dict[str, Any]:
     """The sections asked for, printed as they come, as what is written to the file."""
     report: dict[str, Any] = {}
-    ratios: dict[str, float] = {}
     start: dict[str, float] = {}
     soaked = None
     if "stages" in sections:
         usual = measure([Shape()], ROUNDS)[0]
         console.print(stage_table(usual))
-        report["stages"] = {name: {"p50": usual.ms(name), "p90": usual.ms(name, 90)} for name in (*COLUMNS, "total")}
-        ratios |= cost_ratios([usual])
+        report["stages"] = {
+            name: {"p50": usual.ms(name), "p90": usual.ms(name, 90)} for name in (*STAGES, "cpu", "total")
+        }
     if "growth" in sections:
         grown = {axis: measure_axis(axis, ROUNDS // 2) for axis in AXES}
         report["growth"] = {
             axis: {name: figures(cost) for name, cost in costs.items()} for axis, costs in grown.items()
         }
         console.print(growth_table(report["growth"]))
-        ratios |= cost_ratios(list(grown["cameras"].values()))
     with recorded(SECONDS) as (path, instants):
         if "daemon" in sections:
             runs = play_all(path, instants)
             console.print(daemon_table(runs))
             report["daemon"] = {name: asdict(played) for name, played in runs.items()}
-            ratios |= _faults(runs)
         if "start" in sections:
             start = report["start"] = start_times(path)
         if minutes is not None:
@@ -131,8 +129,9 @@ def _measured(console: Console, sections: tuple[str, ...], minutes: float | None
         peer = measure_peer(ROUNDS)
         console.print(peer_table(peer))
         report["peer"] = asdict(peer)
-    console.print(other_table(start, ratios, soaked))
-    return report | {"ratios": ratios}
+    if start or soaked is not None:
+        console.print(other_table(start, {}, soaked))
+    return report
 
 
 def _on_recordings(recordings: tuple[Path, ...], subject: Path) -> dict[str, Any]:

@@ -139,18 +139,3 @@ def play(served: Served, path: Path, speed: float = 1.0, loop: int = 1) -> Heard
         units=tuple(units),
         memory=np.array(memory),
     )
-
-
-BUSY = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    for _ in range(1_000_000): pass"
-
-
-@contextmanager
-def busy_cores(count: int) -> Iterator[None]:
-    """That many processes of normal priority compute for nothing while the context lasts."""
-    children = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for child in children:
-            child.kill()
-            child.wait()

@@ -1,6 +1,7 @@
 """What instants of several shapes cost: a process for each, so that what is compiled does not pile up in one."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -8,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from busy import busy_cores
 from stages import STAGES
 from stream import Shape
 from worker import BLOCK, Worker, in_turn, worker
@@ -43,15 +45,27 @@ def ratio(over: np.ndarray, under: np.ndarray) -> float:
     return float(np.median(np.median(over, 1) / np.median(under, 1)))
 
 
-def measure(shapes: Sequence[Shape], rounds: int, yardstick: bool = False) -> list[Cost]:
-    """The costs of BLOCK instants of each shape, `rounds` times, each after a yardstick or one right after the other.
+def measure(shapes: Sequence[Shape], rounds: int) -> list[Cost]:
+    """The costs of BLOCK instants of each shape, `rounds` times. InputError where one cannot be answered."""
+    return _measure(shapes, rounds, False)
 
-    InputError where one cannot be answered.
+
+def compare(shapes: Sequence[Shape], rounds: int) -> list[Cost]:
+    """The same, with a yardstick before each instant, and all cores busy.
+
+    What an instant computes takes half as long again where other processes share the cores, and a yardstick less than
+    that: ratios can only be compared in one of the two states, and no machine can be made idle.
     """
+    return _measure(shapes, rounds, True)
+
+
+def _measure(shapes: Sequence[Shape], rounds: int, yardstick: bool) -> list[Cost]:
     with ExitStack() as stack:
         workers = [stack.enter_context(shape_worker(shape, rounds, yardstick)) for shape in shapes]
         for one in workers:
             one.ready()
+        if yardstick:
+            stack.enter_context(busy_cores(os.cpu_count() or 1))
         seconds = in_turn(workers, rounds)
     return [Cost(shape, own) for shape, own in zip(shapes, seconds, strict=True)]
 

@@ -29,8 +29,8 @@ def test_the_engine_is_no_slower_than_its_baseline_and_loses_nothing() -> None:
 @pytest.mark.parametrize(
     ("ratios", "named"),
     [
-        ({"instant_to_yardstick": 2.5, "cameras_16_to_2": 1.6, "lost": 0, "compilations": 0}, []),
-        ({"instant_to_yardstick": 2.7}, ["instant_to_yardstick is 2.70"]),
+        ({"instant_to_yardstick": 2.4, "cameras_16_to_2": 1.6, "lost": 0, "compilations": 0}, []),
+        ({"instant_to_yardstick": 2.6}, ["instant_to_yardstick is 2.60"]),
         ({"cameras_16_to_2": 1.8, "compilations": 1}, ["cameras_16_to_2 is 1.80", "compilations is 1.00"]),
         ({"lost": 1, "instant_to_yardstick": 1.0}, ["lost is 1.00"]),
     ],
@@ -41,7 +41,8 @@ def test_each_ratio_above_its_limit_gets_a_line(ratios: dict[str, float], named:
 
 
 def test_sixteen_cameras_may_not_cost_twice_what_two_do_whatever_the_baseline_says() -> None:
-    assert worsened({"cameras_16_to_2": 2.1}, {"cameras_16_to_2": 2.0})
+    (line,) = worsened({"cameras_16_to_2": 2.1}, {"cameras_16_to_2": 2.0})
+    assert "more than 2:" in line
 
 
 def test_the_ratios_are_those_of_what_was_computed() -> None:

@@ -1,7 +1,7 @@
 """The load that the benchmark makes ends with it."""
 
 import psutil
-from served import busy_cores
+from busy import busy_cores
 
 
 def test_busy_processes_compute_and_are_gone_afterwards() -> None:
