@@ -3,8 +3,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 import cv2
@@ -22,7 +23,7 @@ from streamfit.demo.score import LEGS, angles_at
 from streamfit.errors import InputError
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
-from streamfit.view.terminal import progress, run
+from streamfit.view.terminal import Show, progress, run
 
 LEVELS = np.arange(0.05, 1.0, 0.05)
 """Confidence levels at which the calibration error of the standard deviations is taken."""
@@ -41,6 +42,19 @@ class Angle:
     within: tuple[float, ...] | None
 
 
+@dataclass(frozen=True)
+class Figures:
+    """All angles; by recording how far the live fits are from the offline one (deg), and refined cameras."""
+
+    angles: list[Angle] = field(default_factory=list)
+    apart: dict[str, dict[str, float]] = field(default_factory=dict)
+    cameras: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As they are written to a file."""
+        return {"angles": [vars(a) for a in self.angles], "to_offline_deg": self.apart, "cameras": self.cameras}
+
+
 @click.command(
     epilog="\b\nExample:\n  benchmarks/accuracy.py walk2.mcap walk3.mcap --subject subject.toml --json accuracy.json"
 )
@@ -54,32 +68,35 @@ def accuracy(recordings: tuple[Path, ...], subject: Path, lag: float, output: Pa
     Also: how far the live fit is from the offline fit, how often the truth lies in the live fit's intervals, and, where
     the subject's calibration has refined the cameras, how far those are from the true ones.
     """
-    skeleton = Skeleton.load()
-    angles: list[Angle] = []
-    apart: dict[str, dict[str, float]] = {}
-    cameras: dict[str, dict[str, float]] = {}
     with progress() as show:
-        for path in recordings:
-            truth = path.with_suffix(".truth.npz")
-            if not truth.is_file():
-                raise InputError(f"{path}: there is no {truth.name} beside it to compare with")
-            recording = open_recording(path, skeleton)
-            person = subject_for(recording, skeleton, subject, None)
-            live = fit_recording(recording, skeleton, person, lag, show)
-            offline = fit_whole(recording, skeleton, person, show)
-            assert live.smoothed is not None
-            methods = {"live": live.kinematics, "smoothed": live.smoothed, "offline": offline.kinematics}
-            for name, motion in methods.items():
-                angles += _angles(path.stem, name, motion, skeleton, truth)
-            apart[path.stem] = {
-                name: _apart(methods[name], offline.kinematics, skeleton) for name in ("live", "smoothed")
-            }
-            if (moved := _rig(person, recording.rig, truth)) is not None:
-                cameras[path.stem] = moved
-    _print(angles, apart, cameras)
+        figures = measure_accuracy(recordings, subject, lag, show)
+    print_accuracy(figures)
     if output is not None:
-        figures = {"angles": [vars(a) for a in angles], "to_offline_deg": apart, "cameras": cameras}
-        output.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        output.write_text(json.dumps(figures.as_dict(), indent=1), encoding="utf-8")
+
+
+def measure_accuracy(recordings: Sequence[Path], subject: Path, lag: float, show: Show) -> Figures:
+    """Every recording fitted live and offline. InputError where one has no truth."""
+    skeleton = Skeleton.load()
+    figures = Figures()
+    for path in recordings:
+        truth = path.with_suffix(".truth.npz")
+        if not truth.is_file():
+            raise InputError(f"{path}: there is no {truth.name} beside it to compare with")
+        recording = open_recording(path, skeleton)
+        person = subject_for(recording, skeleton, subject, None)
+        live = fit_recording(recording, skeleton, person, lag, show)
+        offline = fit_whole(recording, skeleton, person, show)
+        assert live.smoothed is not None
+        methods = {"live": live.kinematics, "smoothed": live.smoothed, "offline": offline.kinematics}
+        for name, motion in methods.items():
+            figures.angles.extend(_angles(path.stem, name, motion, skeleton, truth))
+        figures.apart[path.stem] = {
+            name: _apart(methods[name], offline.kinematics, skeleton) for name in ("live", "smoothed")
+        }
+        if (moved := _rig(person, recording.rig, truth)) is not None:
+            figures.cameras[path.stem] = moved
+    return figures
 
 
 def _angles(session: str, method: str, motion: Motion, skeleton: Skeleton, truth: Path) -> list[Angle]:
@@ -136,7 +153,9 @@ def _rig(subject: Subject, calibrated: Rig, truth: Path) -> dict[str, float] | N
     return out
 
 
-def _print(angles: list[Angle], apart: dict[str, dict[str, float]], cameras: dict[str, dict[str, float]]) -> None:
+def print_accuracy(figures: Figures) -> None:
+    """Tables by recording and by coordinate, and how often the truth lies in the intervals."""
+    angles, apart, cameras = figures.angles, figures.apart, figures.cameras
     console = Console(width=150)
     sessions, methods = list(dict.fromkeys(a.session for a in angles)), ("live", "smoothed", "offline")
 
