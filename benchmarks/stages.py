@@ -15,6 +15,7 @@ from stream import Shape, Stream
 from streamfit.cameras import Rig
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.publisher import Publisher
+from streamfit.fit.clocks import Clocks
 from streamfit.fit.estimate import Estimate, View
 from streamfit.fit.tracker import Tracker
 from streamfit.skeleton import KeypointSet, Skeleton
@@ -27,13 +28,17 @@ SWEPT = 16 << 20
 
 @dataclass(frozen=True)
 class Costs:
-    """s that one instant took: from bytes to a message, to an instant, to estimates, to answers, to bytes sent."""
+    """s that one instant took: from bytes to a message, to an instant, to estimates, to answers, to bytes sent.
+
+    `smooth` is what follows when the live answer is on its way.
+    """
 
     decode: float
     assemble: float
     fit: float
     answer: float
     encode: float
+    smooth: float
 
     @property
     def total(self) -> float:
@@ -51,7 +56,7 @@ class Engine:
     """
 
     def __init__(self, skeleton: Skeleton, stream: Stream, shape: Shape) -> None:
-        self._fitting = 0.0
+        self._fitting = self._smoothing = 0.0
         self._stack = ExitStack()
         context = self._stack.enter_context(zmq.Context())
         socket = self._stack.enter_context(closing(context.socket(zmq.XPUB)))
@@ -80,29 +85,45 @@ class Engine:
             live.feed(message, arrival)
             instants = live.due(arrival)
             assembled = time.perf_counter()
-            self._fitting = 0.0
-            answers = [answer for instant in instants for answer in live.solve(instant)]
+            self._fitting = self._smoothing = 0.0
+            answers = [answer for instant in instants for ready in live.solve(instant) for answer in ready]
             solved = time.perf_counter()
             for topic, fields_ in answers:
                 self._publisher.send(topic, fields_)
             sent = time.perf_counter()
             count += sum(fields_["type"] == "kinematics" for _, fields_ in answers)
-            times = (decoded - began, assembled - decoded, self._fitting, solved - assembled - self._fitting)
-            for stage, seconds in zip(STAGES, (*times, sent - solved), strict=True):
+            answering = solved - assembled - self._fitting - self._smoothing
+            times = (decoded - began, assembled - decoded, self._fitting, answering, sent - solved, self._smoothing)
+            for stage, seconds in zip(STAGES, times, strict=True):
                 spent[stage] += seconds
         return Costs(**spent), count
 
-    def _tracker(self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, lag: float) -> Tracker:
+    def _tracker(
+        self,
+        skeleton: Skeleton,
+        rig: Rig,
+        keypoints: KeypointSet,
+        subject: Subject,
+        lag: float,
+        *,
+        clocks: Clocks,
+    ) -> Tracker:
         engine = self
 
         class Timed(Tracker):
-            def update(self, t: float, views: Sequence[View]) -> tuple[Estimate, list[Estimate]]:
+            def answer(self, t: float, views: Sequence[View]) -> Estimate:
                 began = time.perf_counter()
-                answered = super().update(t, views)
+                answered = super().answer(t, views)
                 engine._fitting += time.perf_counter() - began
                 return answered
 
-        return Timed(skeleton, rig, keypoints, subject, lag)
+            def settled(self) -> list[Estimate]:
+                began = time.perf_counter()
+                smoothed = super().settled()
+                engine._smoothing += time.perf_counter() - began
+                return smoothed
+
+        return Timed(skeleton, rig, keypoints, subject, lag, clocks=clocks)
 
 
 class Yardstick:
