@@ -14,6 +14,7 @@ from streamfit.daemon.answers import Answer
 from streamfit.daemon.instants import Instant
 from streamfit.fit.estimate import Estimate, View
 from streamfit.fit.tracker import Tracker
+from streamfit.gait import Contacts, FootEvent, Gait, Step
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 
@@ -62,6 +63,7 @@ class Fits:
         self._session, self._equipment, self._lag = session, equipment, lag
         self._tracker_factory, self._clock = tracker_factory, clock
         self._trackers: dict[str, Tracker] = {}
+        self._gaits: dict[str, Gait] = {}
         self._introduced: set[str] = set()
         self._last_t = float("-inf")
         self._arrivals: dict[float, float] = {}
@@ -72,7 +74,7 @@ class Fits:
         self._new_tracker().warm_up()
 
     def solve(self, instant: Instant) -> list[Answer]:
-        """The answers to an instant, of every person: model (of a new one), kinematics, bodies, smoothed."""
+        """The answers to an instant, of every person: model (of a new one), kinematics, bodies, smoothed, gait."""
         was_set_back = instant.t <= self._last_t
         done = self.finish() if was_set_back else []
         self._last_t = instant.t
@@ -86,7 +88,7 @@ class Fits:
         return self._dated(done)
 
     def finish(self) -> list[Answer]:
-        """The smoothed answers still owed; the next instant starts anew."""
+        """The smoothed answers, events and steps still owed; the next instant starts anew."""
         owed = [answer for person, tracker in self._trackers.items() for answer in self._owed(person, tracker)]
         self._trackers.clear()
         self._last_t = float("-inf")
@@ -97,6 +99,7 @@ class Fits:
         self._equipment = replace(self._equipment, subject=subject)
         for tracker in self._trackers.values():
             tracker.swap(subject)
+        self._gaits.clear()
         self._introduced.clear()
 
     def _solve_person(self, person: str, instant: Instant) -> list[Answer]:
@@ -110,21 +113,44 @@ class Fits:
             estimate, earlier = tracker.update(instant.t, views)
             if not (np.isfinite(estimate.q).all() and np.isfinite(estimate.qd).all()):
                 raise FloatingPointError("the fit is not finite")
+            contacts, moves = self._walk(person, tracker, estimate)
         except Exception:
             # whatever it is, it is this person's alone: the others and their sessions go on
             self._failed(f"person {person} starts afresh after t = {instant.t:.6f} s")
             self._trackers.pop(person, None)
+            self._gaits.pop(person, None)
             return done
         self.too_late += tracker.too_late - too_late
         self.states[person] = estimate.state
         self._note_residuals(estimate)
-        done.append(answers.kinematics(self._session, person, estimate))
+        done.append(answers.kinematics(self._session, person, estimate, contacts))
         done.append(answers.bodies(self._session, person, estimate))
-        return done + self._smoothed(person, earlier)
+        return done + self._smoothed(person, earlier) + moves
+
+    def _walk(self, person: str, tracker: Tracker, estimate: Estimate) -> tuple[Contacts | None, list[Answer]]:
+        """How a person stands on the ground now, and what of their gait has become certain."""
+        e = self._equipment
+        if not Gait.possible(e.skeleton):
+            return None, []
+        gait = self._gaits.get(person) or Gait(e.skeleton, e.subject.scale)
+        self._gaits[person] = gait
+        found = gait.update(estimate.t, tracker.course())
+        return gait.contacts(estimate.q, estimate.qd), self._moves(person, found, estimate.t)
+
+    def _moves(self, person: str, found: list[FootEvent | Step], detected: float) -> list[Answer]:
+        to_ground = self._equipment.rig.to_ground
+        return [
+            answers.steps(self._session, person, one)
+            if isinstance(one, Step)
+            else answers.gait(self._session, person, one, detected, to_ground)
+            for one in found
+        ]
 
     def _owed(self, person: str, tracker: Tracker) -> list[Answer]:
         try:
-            return self._smoothed(person, tracker.finish())
+            gait = self._gaits.pop(person, None)
+            moves = [] if gait is None else self._moves(person, gait.finish(), self._last_t)
+            return self._smoothed(person, tracker.finish()) + moves
         except Exception:
             self._failed(f"the end of person {person}'s window is lost")
             return []

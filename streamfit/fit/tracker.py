@@ -13,6 +13,7 @@ import mujoco
 import numpy as np
 
 from streamfit.cameras import Rig
+from streamfit.fit.course import Course
 from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS, Estimate, Feed, View
 from streamfit.fit.initial import InitialPose
 from streamfit.fit.prior import MotionPrior
@@ -81,7 +82,7 @@ class Tracker:
         self._state: State | None = None
         self._early: list[View] = []
         self._owed: deque[Estimate] = deque()
-        self._previous = self._tracked = -np.inf
+        self._previous = self._tracked = self._since = -np.inf
         self._doubted: float | None = None
         self._patience = RETRY
         self._restart: np.ndarray | None = None
@@ -154,6 +155,13 @@ class Tracker:
         nan = np.full_like(self._held.sd, np.nan)
         self._held = replace(self._held, sd=nan, rms_px=np.nan, qd=np.zeros_like(nan))
         return owed
+
+    def course(self) -> Course | None:
+        """The trajectory as it is known now; None while the person is lost."""
+        if self._state is None:
+            return None
+        controls = np.asarray(self._state.controls, float)
+        return Course(self._since, self._spline, controls, self._frame, self._held.q[3:6])
 
     def _advance(self, t: float, views: Sequence[View]) -> tuple[Estimate, list[Estimate]]:
         """One step of the window to the instant t."""
@@ -230,7 +238,7 @@ class Tracker:
         self._spline = self._spline_from(t)
         self._state = self._window.empty(self._frame.enter(pose, self._held.q[3:6]))
         self._weights = np.zeros((self.settings.slots, self._spline.controls))
-        self._tracked = t
+        self._tracked = self._since = t
         self._doubted = None
 
     def _spline_from(self, t: float) -> UniformSpline:

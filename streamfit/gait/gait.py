@@ -1,0 +1,157 @@
+"""The gait of one person, live: the course of the skeleton in, foot events and steps out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from scipy.special import expit
+
+from streamfit.gait.events import SIDES, Contacts, FootEvent, Step
+from streamfit.gait.feet import BALL, HEEL, SOLE, TOE, Feet, FeetAt
+from streamfit.gait.foot import NEAR, REACH, Foot
+from streamfit.gait.ground import Belt, Floor
+from streamfit.gait.steps import Steps
+from streamfit.gait.timing import Sample, speeds
+from streamfit.skeleton import Skeleton
+
+PERIOD = 0.01
+"""s between the times at which the feet are looked at, whatever the cameras' rate."""
+LAG = 0.05
+"""s after which the course is certain enough to look at."""
+START = 0.1
+"""s after a track's start that are not believed."""
+REST = 0.15
+"""m/s below which a point of a foot is at rest on the ground."""
+ON, SPREAD = 0.45, 0.1
+"""m/s: speed of the foot's slowest part at which it is as likely on the ground as not, and the logistic's width."""
+
+
+class Course(Protocol):
+    """The trajectory of the coordinates as it is known now."""
+
+    @property
+    def since(self) -> float:
+        """s, when the track began."""
+
+    def at(self, t: float) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates (D,) and their rates at a time not long ago."""
+
+
+class Gait:
+    """Events, steps and contacts of one person. Places are in the y-up ground frame. Not thread-safe."""
+
+    def __init__(self, skeleton: Skeleton, scale: Mapping[str, float]) -> None:
+        self._feet = Feet(skeleton, scale)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._foot = {side: Foot(PERIOD) for side in SIDES}
+        self._belt = {side: Belt(PERIOD) for side in SIDES}
+        self._floor: Floor | None = None
+        self._steps = Steps(PERIOD)
+        self._path = np.zeros((len(SIDES), 3))
+        self._course: Course | None = None
+        self._t = self._next = -np.inf
+
+    @staticmethod
+    def possible(skeleton: Skeleton) -> bool:
+        """Whether the skeleton has feet as the built-in one has."""
+        return Feet.known(skeleton)
+
+    def update(self, t: float, course: Course | None) -> list[FootEvent | Step]:
+        """What has become certain by the instant t. None for a course: the person is lost."""
+        out: list[FootEvent | Step] = []
+        if self._course is not None and (course is None or course.since != self._course.since):
+            out = self.finish()
+        if course is None:
+            return out
+        if self._course is None:
+            self._next = course.since + START
+        self._course, self._t = course, t
+        return out + self._advance(t - LAG)
+
+    def finish(self) -> list[FootEvent | Step]:
+        """What is left of the track; the next instant begins another."""
+        out = [*self._advance(self._t), *self._steps.finish()]
+        self._forget()
+        return out
+
+    def contacts(self, q: np.ndarray, qd: np.ndarray) -> Contacts:
+        """Probability that each foot is on the ground in the pose q (D,) of now; NaN while the person is lost."""
+        if self._course is None:
+            return Contacts(np.nan, np.nan)
+        feet = self._feet.at(q, qd)
+        effort = self._effort(self._relative(feet), self._heights(feet))
+        return Contacts(*(float(x) for x in expit((ON - effort) / SPREAD)))
+
+    def _advance(self, until: float) -> list[FootEvent | Step]:
+        out: list[FootEvent | Step] = []
+        while self._course is not None and self._next <= until:
+            out += self._sample(self._next, self._feet.at(*self._course.at(self._next)))
+            self._next += PERIOD
+        return out
+
+    def _sample(self, t: float, feet: FeetAt) -> list[FootEvent | Step]:
+        moved = [self._belt[side].note(feet.rate[i]) for i, side in enumerate(SIDES)]
+        if any(moved):
+            for foot in self._foot.values():
+                foot.forget()
+        if all(belt.velocity is None for belt in self._belt.values()):
+            return []
+        rate = self._relative(feet)
+        rest = np.linalg.norm(rate, axis=2) < REST
+        self._learn_floor(feet, rest)
+        effort = self._effort(rate, self._heights(feet))
+        self._path += (feet.rate - rate)[:, 0] * PERIOD
+        out: list[FootEvent | Step] = []
+        for i, side in enumerate(SIDES):
+            path = feet.place[i] - self._path[i]
+            swing = float(speeds(rate[i, [SOLE, BALL]].mean(0)))
+            sample = Sample(t, rate[i], float(effort[i]), swing, path[BALL])
+            other = self._foot[SIDES[1 - i]]
+            change = self._foot[side].step(sample, other.swing_speed)
+            if change is not None:
+                point = HEEL if change.kind == "foot_strike" else TOE
+                event = FootEvent(change.kind, side, change.t, change.sd_t, feet.place[i, point].copy())
+                out.append(event)
+                self._steps.event(event)
+            self._steps.heel(side, t, path[HEEL])
+        return out + list(self._steps.due(t))
+
+    def _relative(self, feet: FeetAt) -> np.ndarray:
+        """Rates (2, P, 3) relative to the ground that moves with the belts, where there are any."""
+        rate = feet.rate.copy()
+        for i, side in enumerate(SIDES):
+            belt = self._belt[side].velocity
+            if belt is None:
+                belt = self._belt[SIDES[1 - i]].velocity
+            if belt is not None:
+                rate[i][:, [0, 2]] -= belt
+        return rate
+
+    def _heights(self, feet: FeetAt) -> np.ndarray:
+        if self._floor is None:
+            return np.zeros(feet.place.shape[:2])
+        return self._floor.height(feet.place)
+
+    def _effort(self, rate: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """(2,) m/s: the speed of each foot's slowest part, and more where that is high."""
+        parts = [SOLE, BALL]
+        speed = speeds(rate[:, parts]) + np.maximum(height[:, parts] - NEAR, 0.0) / REACH
+        return np.asarray(speed.min(1))
+
+    def _learn_floor(self, feet: FeetAt, rest: np.ndarray) -> None:
+        if not rest[:, [SOLE, BALL]].any():
+            return
+        place = feet.place
+        if self._floor is not None:
+            height = self._floor.height(place)
+            below = rest & (height < -NEAR)
+            if not below[:, [SOLE, BALL]].any():
+                self._floor.rests(place, rest & (np.abs(height) < NEAR), PERIOD)
+                return
+        self._floor = Floor(*rest.shape)
+        lowest = min((place[i, p] for i, p in zip(*np.nonzero(rest), strict=True)), key=lambda x: float(x[1]))
+        self._floor.begin(lowest.copy())
