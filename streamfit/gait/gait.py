@@ -18,7 +18,7 @@ from streamfit.skeleton import Skeleton
 
 PERIOD = 0.01
 """s between the times at which the feet are looked at, whatever the cameras' rate."""
-LAG = 0.05
+LAG = 0.06
 """s after which the course is certain enough to look at."""
 START = 0.1
 """s after a track's start that are not believed."""

@@ -1,9 +1,8 @@
 """When a foot met or left the ground, from its speeds over the last moments.
 
-Foot speeds scale with the swing: at a share of its largest speed that hardly differs between people, a foot has landed
-or has left. Two such moments are averaged where both are there: for a foot strike that at which the heel has all but
-stopped and that at which the sole begins to slap down, for a foot off that at which the ball has begun to rise and that
-at which the toe begins to travel.
+Foot speeds scale with the swing: at a share of its largest speed that hardly differs between people, a foot has all but
+stopped, begins to slap down, rises or travels. Each such moment is a cue that comes a fixed time before or after the
+event; those that are there are averaged, and one that is far from the others does not count.
 """
 
 from __future__ import annotations
@@ -15,15 +14,22 @@ import numpy as np
 
 from streamfit.gait.feet import BALL, SOLE, TOE
 
-HEEL_STOPS, SOLE_SLAPS, BALL_RISES, TOE_TRAVELS = 0.12, 0.10, 0.14, 0.10
-"""Shares of the swing's largest speed."""
-STRIKE_SHIFT, STOP_SHIFT = 0.0095, 0.008
-"""s from the mean of the two moments, and from the heel's stop alone, to the foot strike."""
-OFF_SHIFT, RISE_SHIFT = 0.0155, 0.033
-"""s from the mean of the two moments, and from the ball's rise alone, to the foot off."""
-APART = 0.08
-"""s that the two moments may be apart."""
-UNSURE, JITTER = 0.008, 0.15
+STOP, SLAP = 0.16, 0.10
+"""Shares of the swing's largest speed: of the foot's slowest part as it lands, and of the forefoot's fall against the
+heel."""
+STOP_BEFORE, SLAP_BEFORE = 0.016, 0.012
+"""s by which these come before the foot strike."""
+SLAP_WEIGHT = 2 / 3
+"""What the slap counts where there is one."""
+LEFT, TRAVEL = 0.14, 0.10
+"""Shares of the swing's largest speed: of the ball by when a foot is about to have left, and of the toe's horizontal
+speed."""
+LEFT_BEFORE, TRAVEL_AFTER, TURN_BEFORE, PUSH_BEFORE = 0.032, 0.003, 0.050, 0.024
+"""s by which these, the foot's fastest turn heel up and the toe's largest acceleration up come before or after the
+foot off."""
+APART, WIDTH, AGREED = 0.08, 0.1, 0.03
+"""s around a first guess in which another cue is looked for, in which a largest value is, and from the median cue."""
+UNSURE, JITTER = 0.008, 0.2
 """s, and m/s of the foot's speed, by which moments err."""
 
 
@@ -51,17 +57,18 @@ def foot_strike(samples: Sequence[Sample], peak: float) -> tuple[float, float]:
     """Time and its standard deviation (s) of the foot strike that ends a swing of that largest speed (m/s)."""
     t = np.array([s.t for s in samples])
     rate = np.array([s.rate for s in samples])
-    speed = speeds(rate[:, SOLE])
-    slowest = np.minimum(speed, speeds(rate[:, BALL]))
-    stop = _last(t, -slowest, -HEEL_STOPS * peak)
+    slowest = speeds(rate[:, [SOLE, BALL]]).min(1)
+    stop = _last(t, -slowest, -STOP * peak)
     if stop is None:
         return float(t[-1]), 5 * UNSURE
-    slap = _last(t, rate[:, SOLE, 1] - rate[:, BALL, 1], SOLE_SLAPS * peak, near=stop)
+    fall = rate[:, SOLE, 1] - rate[:, [BALL, TOE], 1].mean(1)
+    slap = _last(t, fall, SLAP * peak, near=stop)
     slope = abs(np.gradient(slowest, t)[np.searchsorted(t, stop) - 1]) + 1.0
     sd = float(np.hypot(UNSURE, JITTER / slope))
-    if slap is None:
-        return stop + STOP_SHIFT, sd
-    return 0.5 * (stop + slap) + STRIKE_SHIFT, sd
+    strike = stop + STOP_BEFORE
+    if slap is not None:
+        strike += SLAP_WEIGHT * (slap + SLAP_BEFORE - strike)
+    return strike, sd
 
 
 def foot_off(samples: Sequence[Sample], peak: float) -> tuple[float, float]:
@@ -69,16 +76,18 @@ def foot_off(samples: Sequence[Sample], peak: float) -> tuple[float, float]:
     t = np.array([s.t for s in samples])
     rate = np.array([s.rate for s in samples])
     ball = np.linalg.norm(rate[:, BALL], axis=1)
-    rise = _last(t, ball, BALL_RISES * peak)
-    if rise is None:
+    left = _last(t, ball, LEFT * peak)
+    if left is None:
         return float(t[-1]), 5 * UNSURE
-    toe = np.hypot(rate[:, TOE, 0], rate[:, TOE, 2])
-    travel = _last(t, toe, TOE_TRAVELS * peak, near=rise)
-    slope = abs(np.gradient(ball, t)[np.searchsorted(t, rise) - 1]) + 1.0
-    sd = float(np.hypot(UNSURE, JITTER / slope))
-    if travel is None:
-        return rise + RISE_SHIFT, sd
-    return 0.5 * (rise + travel) + OFF_SHIFT, sd
+    guess = left + LEFT_BEFORE
+    toe = rate[:, TOE]
+    turn = _largest(t, rate[:, SOLE, 1] - rate[:, BALL, 1], guess)
+    push = _largest(t, np.gradient(toe[:, 1], t), guess)
+    travel = _last(t, np.hypot(toe[:, 0], toe[:, 2]), TRAVEL * peak, near=guess)
+    cues = np.array([turn + TURN_BEFORE, push + PUSH_BEFORE, guess if travel is None else travel - TRAVEL_AFTER])
+    agreed = cues[np.abs(cues - np.median(cues)) < AGREED]
+    slope = abs(np.gradient(ball, t)[np.searchsorted(t, left) - 1]) + 1.0
+    return float(agreed.mean()), float(np.hypot(UNSURE, JITTER / slope))
 
 
 def _last(t: np.ndarray, x: np.ndarray, level: float, near: float | None = None) -> float | None:
@@ -88,3 +97,13 @@ def _last(t: np.ndarray, x: np.ndarray, level: float, near: float | None = None)
     if near is not None:
         times = times[np.abs(times - near) < APART]
     return float(times[-1]) if len(times) else None
+
+
+def _largest(t: np.ndarray, x: np.ndarray, near: float) -> float:
+    """When x is largest within WIDTH of a time, by the parabola through its largest samples."""
+    top = int(np.argmax(np.where(np.abs(t - near) < WIDTH, x, -np.inf)))
+    if not 0 < top < len(x) - 1:
+        return float(t[top])
+    before, here, after = x[top - 1 : top + 2]
+    bend = before - 2.0 * here + after
+    return float(t[top] + (0.5 * (before - after) / bend * (t[top + 1] - t[top]) if bend < 0.0 else 0.0))
