@@ -33,7 +33,7 @@ def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: 
     near = np.isfinite(movement.q).all(1)
     q = movement.q[near]
     state = np.full(len(q), "tracking", object)
-    found = gait_of(movement.t[near], q, skeleton, subject.scale)
+    found = gait_of(movement.t[near], q, skeleton, recording.keypoints, subject)
     whole, last, ground = (recording.name, recording.person), float(movement.t[-1]), recording.rig.to_ground
     return Fitted(
         kinematics=Motion(movement.t[near], q, np.full(q.shape, np.nan), state),

@@ -1,6 +1,5 @@
 """The gait in a trajectory that is known as a whole."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +7,8 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from streamfit.gait import FootEvent, Gait, Step
-from streamfit.skeleton import Skeleton
+from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.subject import Subject
 
 GAP = 0.25
 """s between instants that is too long to see through."""
@@ -33,12 +33,14 @@ class _Run:
         return self._spline(t), self._spline(t, 1)
 
 
-def gait_of(t: np.ndarray, q: np.ndarray, skeleton: Skeleton, scale: Mapping[str, float]) -> list[FootEvent | Step]:
+def gait_of(
+    t: np.ndarray, q: np.ndarray, skeleton: Skeleton, keypoints: KeypointSet, subject: Subject
+) -> list[FootEvent | Step]:
     """Events and steps of coordinates q (T, D) at increasing times t (T,), in the order in which they are found."""
     if not Gait.possible(skeleton):
         return []
     found: list[FootEvent | Step] = []
-    gait = Gait(skeleton, scale)
+    gait = Gait(skeleton, subject.scale, keypoints, subject.places(skeleton, keypoints))
     for part in np.split(np.arange(len(t)), np.flatnonzero(np.diff(t) > GAP) + 1):
         if len(part) > 1:
             found += gait.update(float(t[part[-1]]), _Run(t[part], q[part])) + gait.finish()

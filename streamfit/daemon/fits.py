@@ -132,8 +132,10 @@ class Fits:
         e = self._equipment
         if not Gait.possible(e.skeleton):
             return None, []
-        gait = self._gaits.get(person) or Gait(e.skeleton, e.subject.scale)
-        self._gaits[person] = gait
+        gait = self._gaits.get(person)
+        if gait is None:
+            places = e.subject.places(e.skeleton, e.keypoints)
+            gait = self._gaits[person] = Gait(e.skeleton, e.subject.scale, e.keypoints, places)
         found = gait.update(estimate.t, tracker.course())
         return gait.contacts(estimate.q, estimate.qd), self._moves(person, found, estimate.t)
 

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 
 from streamfit.gait.events import SIDES
-from streamfit.skeleton import Skeleton
+from streamfit.skeleton import KeypointSet, Skeleton
 
 # Points of the right foot: body and place (m, unscaled body's frame). The heel is its hindmost point (calcaneus), the
 # ball lies between the heads of the first and the fifth metatarsal, the toe is the tip of the big one.
@@ -21,6 +21,8 @@ _POINTS = (
 )
 HEEL, SOLE, BALL, TOE = range(len(_POINTS))
 """Index of a foot's points: the back of the heel, the heel's sole, the ball and the toe."""
+_NEAR_HEEL = 0.04
+"""m from the back of the drawn heel within which a keypoint shows where a person's heel is."""
 _STEP = 1e-3
 """s between the poses whose difference gives the rates."""
 
@@ -41,7 +43,10 @@ class Feet:
         """Whether the skeleton has the bodies that the points are on."""
         return {f"{body}_{side[0]}" for body, _ in _POINTS for side in SIDES} <= set(skeleton.bodies)
 
-    def __init__(self, skeleton: Skeleton, scale: Mapping[str, float]) -> None:
+    def __init__(
+        self, skeleton: Skeleton, scale: Mapping[str, float], keypoints: KeypointSet, places: np.ndarray
+    ) -> None:
+        """`places` (K, 3): the keypoints in their scaled bodies' frames, m; those on the heels say where these are."""
         self._skeleton, self._scale = skeleton, dict(scale)
         self._model = skeleton.scaled(scale)
         self._data = mujoco.MjData(self._model)
@@ -49,8 +54,13 @@ class Feet:
         self._body = np.array([self._model.body(name).id for name in names])
         size = np.array([self._scale.get(skeleton.groups[skeleton.size_group[b - 1]], 1.0) for b in self._body])
         right = np.array([place for _, place in _POINTS])
-        places = np.concatenate([right if side == "right" else right * (1, 1, -1) for side in SIDES])
-        self._place = size[:, None] * places
+        drawn = np.concatenate([right if side == "right" else right * (1, 1, -1) for side in SIDES])
+        self._place = size[:, None] * drawn
+        for foot in range(0, len(names), len(_POINTS)):
+            on_foot = np.array([body == names[foot] for body in keypoints.bodies])
+            seen = on_foot & (np.linalg.norm(keypoints.positions - drawn[foot], axis=1) < _NEAR_HEEL)
+            if seen.any():
+                self._place[foot] = places[seen].mean(0)
 
     def at(self, q: np.ndarray, qd: np.ndarray) -> FeetAt:
         """The feet in a pose q (D,) that changes by qd (D,) per second."""

@@ -11,10 +11,10 @@ from scipy.special import expit
 from streamfit.gait.events import SIDES, Contacts, FootEvent, Step
 from streamfit.gait.feet import BALL, HEEL, SOLE, TOE, Feet, FeetAt
 from streamfit.gait.foot import NEAR, REACH, Foot
-from streamfit.gait.ground import Belt, Floor
+from streamfit.gait.ground import Belts, Floor
 from streamfit.gait.steps import Steps
 from streamfit.gait.timing import Sample, speeds
-from streamfit.skeleton import Skeleton
+from streamfit.skeleton import KeypointSet, Skeleton
 
 PERIOD = 0.01
 """s between the times at which the feet are looked at, whatever the cameras' rate."""
@@ -42,13 +42,16 @@ class Course(Protocol):
 class Gait:
     """Events, steps and contacts of one person. Places are in the y-up ground frame. Not thread-safe."""
 
-    def __init__(self, skeleton: Skeleton, scale: Mapping[str, float]) -> None:
-        self._feet = Feet(skeleton, scale)
+    def __init__(
+        self, skeleton: Skeleton, scale: Mapping[str, float], keypoints: KeypointSet, places: np.ndarray
+    ) -> None:
+        """`places` (K, 3): where the keypoints are in their scaled bodies' frames, m."""
+        self._feet = Feet(skeleton, scale, keypoints, places)
         self._forget()
 
     def _forget(self) -> None:
         self._foot = {side: Foot(PERIOD) for side in SIDES}
-        self._belt = {side: Belt(PERIOD) for side in SIDES}
+        self._belts = Belts(len(SIDES), PERIOD)
         self._floor: Floor | None = None
         self._steps = Steps(PERIOD)
         self._path = np.zeros((len(SIDES), 3))
@@ -94,11 +97,10 @@ class Gait:
         return out
 
     def _sample(self, t: float, feet: FeetAt) -> list[FootEvent | Step]:
-        moved = [self._belt[side].note(feet.rate[i]) for i, side in enumerate(SIDES)]
-        if any(moved):
+        if self._belts.note(feet.rate):
             for foot in self._foot.values():
                 foot.forget()
-        if all(belt.velocity is None for belt in self._belt.values()):
+        if self._belts.velocity is None:
             return []
         rate = self._relative(feet)
         rest = np.linalg.norm(rate, axis=2) < REST
@@ -122,13 +124,9 @@ class Gait:
 
     def _relative(self, feet: FeetAt) -> np.ndarray:
         """Rates (2, P, 3) relative to the ground that moves with the belts, where there are any."""
-        rate = feet.rate.copy()
-        for i, side in enumerate(SIDES):
-            belt = self._belt[side].velocity
-            if belt is None:
-                belt = self._belt[SIDES[1 - i]].velocity
-            if belt is not None:
-                rate[i][:, [0, 2]] -= belt
+        rate, belts = feet.rate.copy(), self._belts.velocity
+        if belts is not None:
+            rate[:, :, [0, 2]] -= belts[:, None]
         return rate
 
     def _heights(self, feet: FeetAt) -> np.ndarray:

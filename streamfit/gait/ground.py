@@ -20,42 +20,55 @@ _MEMORY = 0.3
 """s over which a belt's velocity is averaged."""
 
 
-class Belt:
-    """The horizontal velocity of the ground under one foot."""
+class _Belt:
+    """The horizontal velocity of the ground under one foot: `mean` (x, z) m/s, None until the foot has stood."""
 
     def __init__(self, period: float) -> None:
+        self.mean: np.ndarray | None = None
         self._period = period
         self._rates: deque[np.ndarray] = deque(maxlen=round(STEADY / period))
         self._otherwise = 0
-        self._mean: np.ndarray | None = None
-
-    @property
-    def velocity(self) -> np.ndarray | None:
-        """(x, z) m/s; None until the foot has stood."""
-        if self._mean is None:
-            return None
-        return self._mean if np.hypot(*self._mean) > MOVING else np.zeros(2)
 
     def note(self, rate: np.ndarray) -> bool:
         """Take a foot's rates (P, 3), one period after the last; whether the ground proves to move otherwise."""
         self._rates.append(rate[[SOLE, BALL]])
-        if len(self._rates) < (self._rates.maxlen or 0):
-            return False
         rates = np.array(self._rates)
         level = np.abs(rates[:, :, 1].mean(0)).max() < _LEVEL
-        if not level or rates[:, :, [0, 2]].mean(1).std(0).max() > _UNSTEADY:
+        if len(rates) < STEADY / self._period or not level or rates[:, :, [0, 2]].mean(1).std(0).max() > _UNSTEADY:
             self._otherwise = 0
             return False
         now = rates[:, :, [0, 2]].mean((0, 1))
-        if self._mean is None or np.hypot(*(now - self._mean)) > _SAME:
-            self._otherwise += 1
-            if self._mean is not None and self._otherwise < len(rates):
-                return False
-            self._mean, self._otherwise = now, 0
-            return True
-        self._otherwise = 0
-        self._mean = self._mean + (now - self._mean) * self._period / _MEMORY
-        return False
+        if self.mean is not None and np.hypot(*(now - self.mean)) < _SAME:
+            self._otherwise = 0
+            self.mean = self.mean + (now - self.mean) * self._period / _MEMORY
+            return False
+        self._otherwise += 1
+        if self.mean is not None and self._otherwise < len(rates):
+            return False
+        self.mean, self._otherwise = now, 0
+        return True
+
+
+class Belts:
+    """The horizontal velocity of the ground under both feet: of the floor none, of a treadmill that of its belts."""
+
+    def __init__(self, feet: int, period: float) -> None:
+        self._belts = [_Belt(period) for _ in range(feet)]
+
+    def note(self, rate: np.ndarray) -> bool:
+        """Take the feet's rates (2, P, 3), one period after the last; whether the ground proves to move otherwise."""
+        return bool(np.any([belt.note(foot) for belt, foot in zip(self._belts, rate, strict=True)]))
+
+    @property
+    def velocity(self) -> np.ndarray | None:
+        """(2, 2) m/s, x and z under each foot; None until one has stood. What two feet hardly differ in is one belt."""
+        known = [belt.mean for belt in self._belts if belt.mean is not None]
+        if not known:
+            return None
+        shared = np.mean(known, axis=0)
+        if np.hypot(*np.ptp(known, axis=0)) < _SAME:
+            return np.tile(shared if np.hypot(*shared) > MOVING else 0.0 * shared, (len(self._belts), 1))
+        return np.array(known)
 
 
 class Floor:
