@@ -12,18 +12,20 @@ from streamfit.gait import timing
 from streamfit.gait.events import Kind
 from streamfit.gait.timing import Sample
 
-SLOW, FAST, SURE = 0.25, 0.4, 1.0
-"""m/s: a foot slower than this stands; a foot that stands and gets this fast may leave; faster it surely does."""
-LANDING = 0.12
-"""Share of the swing's largest speed at which a foot lands."""
-LONG, FAR = 0.06, 0.03
-"""s and m that a foot must be fast and have moved to have left."""
+SLOW, SLOW_NOISE = 0.25, 3.0
+"""m/s, and times the speed of feet at rest, below which a foot's slowest part stands."""
+FAR, FAR_NOISE = 0.035, 0.35
+"""m, and s times the speed of feet at rest, by which all of a foot must have moved to have left."""
+FLYING = 1.0
+"""m/s above which a foot may leave while the other is in the air: only who runs has both there."""
+LANDING, SLOWEST, FASTEST = 0.12, 0.8, 0.4
+"""Share of the swing's largest speed below which a foot has landed, but for its bounds: of SLOW, and m/s."""
 CONFIRM = 0.04
 """s that a foot must be slow to have landed."""
-NEAR, REACH = 0.05, 0.1
-"""m above its floor up to which a foot may stand, and s: a foot higher by this time its speed is as if that fast."""
 SETTLE = 0.08
 """s for which a foot must be slow, or fast, before it is first believed."""
+SWAY = 0.15
+"""s over which the place where a foot stands is averaged."""
 MEMORY = 0.6
 """s of samples that are kept."""
 
@@ -46,72 +48,60 @@ class Foot:
         self.state: State = "unknown"
         self.swing_speed: float | None = None
         """m/s, the largest of the last swing."""
-        self.since = -np.inf
-        """s, when the state was entered."""
         self._period = period
         self._samples: deque[Sample] = deque(maxlen=round(MEMORY / period))
-        self._count = 0
-        self._peak = 0.0
-        self._left: Sample | None = None
-
-    @property
-    def samples(self) -> deque[Sample]:
-        return self._samples
+        self._slow, self._far = SLOW, FAR
+        self.forget()
 
     def forget(self) -> None:
         """Nothing is known any more."""
-        self.state, self._count, self._peak, self._left = "unknown", 0, 0.0, None
+        self.state = "unknown"
+        self._count = 0
+        self._peak = 0.0
+        self._home: np.ndarray | None = None
         self._samples.clear()
 
-    def step(self, sample: Sample, swing_speed: float | None) -> Change | None:
-        """Take the next sample; `swing_speed` is that of the other foot's last swing, where there was one."""
+    def step(self, sample: Sample, other: Foot, noise: float) -> Change | None:
+        """Take the next sample; `noise` (m/s) is how fast feet at rest seem to move."""
+        self._slow = max(SLOW, SLOW_NOISE * noise)
+        self._far = max(FAR, FAR_NOISE * noise)
         self._samples.append(sample)
-        if self.state == "ground":
-            return self._standing(sample, swing_speed)
         self._peak = max(self._peak, sample.swing)
+        if self.state == "ground":
+            return self._standing(sample, other)
         if self.state == "air":
-            return self._swinging(sample, swing_speed)
-        self._unknown(sample)
+            return self._swinging(sample)
+        slow = sample.effort < self._slow
+        self._count = max(self._count, 0) + 1 if slow else min(self._count, 0) - 1
+        if abs(self._count) * self._period >= SETTLE:
+            self._enter("ground" if slow else "air", sample)
         return None
 
-    def _unknown(self, sample: Sample) -> None:
-        slow, fast = sample.effort < SLOW, sample.effort > 2 * FAST
-        self._count = max(self._count, 0) + 1 if slow else min(self._count, 0) - 1 if fast else 0
-        if abs(self._count) * self._period >= SETTLE:
-            self._enter("ground" if slow else "air", sample.t)
-
-    def _standing(self, sample: Sample, other: float | None) -> Change | None:
-        if sample.effort < FAST:
-            self._left, self._count = sample, 0
+    def _standing(self, sample: Sample, other: Foot) -> Change | None:
+        if sample.effort < self._slow:
+            self._home = self._home + (sample.path - self._home) * self._period / SWAY
             self._peak = 0.0
             return None
-        self._peak = max(self._peak, sample.swing)
-        self._count += 1
-        if self._left is None:
-            self._left = sample
-        moved = np.linalg.norm(sample.path - self._left.path)
-        sure = sample.effort > SURE or self._count * self._period >= LONG
-        if not sure or moved < FAR:
+        moved = np.linalg.norm(sample.path - self._home, axis=1).min()
+        if moved < self._far or (other.state == "air" and sample.effort < FLYING):
             return None
-        reference = max(self._peak / 0.8, self.swing_speed or other or 0.0)
-        t, sd = timing.foot_off(list(self._samples), reference)
-        peak = self._peak
-        self._enter("air", sample.t)
-        self._peak = peak
-        return Change("foot_off", t, sd)
+        usual = self.swing_speed or other.swing_speed or 0.0
+        change = Change("foot_off", *timing.foot_off(list(self._samples), max(self._peak, usual)))
+        self._enter("air", sample)
+        return change
 
-    def _swinging(self, sample: Sample, other: float | None) -> Change | None:
-        landing = float(np.clip(LANDING * self._peak, 0.15, FAST))
-        self._count = self._count + 1 if sample.effort < landing or (self._count and sample.effort < FAST) else 0
+    def _swinging(self, sample: Sample) -> Change | None:
+        slowest, fastest = SLOWEST * self._slow, max(FASTEST, self._slow)
+        landing = float(np.clip(LANDING * self._peak, slowest, fastest))
+        self._count = self._count + 1 if sample.effort < (fastest if self._count else landing) else 0
         if self._count * self._period < CONFIRM:
             return None
-        peak = self._peak
-        t, sd = timing.foot_strike(list(self._samples), peak)
-        self._enter("ground", sample.t)
-        self.swing_speed = peak
-        return Change("foot_strike", t, sd)
+        self.swing_speed = self._peak
+        change = Change("foot_strike", *timing.foot_strike(list(self._samples), self._peak))
+        self._enter("ground", sample)
+        return change
 
-    def _enter(self, state: State, t: float) -> None:
-        self.state, self.since, self._count, self._left = state, t, 0, None
+    def _enter(self, state: State, sample: Sample) -> None:
+        self.state, self._count = state, 0
         if state == "ground":
-            self._peak = 0.0
+            self._home, self._peak = sample.path, 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -10,10 +11,10 @@ from scipy.special import expit
 
 from streamfit.gait.events import SIDES, Contacts, FootEvent, Step
 from streamfit.gait.feet import BALL, HEEL, SOLE, TOE, Feet, FeetAt
-from streamfit.gait.foot import NEAR, REACH, Foot
+from streamfit.gait.foot import Foot
 from streamfit.gait.ground import Belts, Floor
 from streamfit.gait.steps import Steps
-from streamfit.gait.timing import Sample, speeds
+from streamfit.gait.timing import Sample
 from streamfit.skeleton import KeypointSet, Skeleton
 
 PERIOD = 0.01
@@ -22,8 +23,17 @@ LAG = 0.06
 """s after which the course is certain enough to look at."""
 START = 0.1
 """s after a track's start that are not believed."""
+CARRIES = 0.1
+"""s after which a foot that rests while the other is in the air stands, however high: on a stair."""
+RECENT = 1.0
+"""s over which it is judged how fast feet seem to move that stand: whatever one does, one of them mostly does."""
 REST = 0.15
 """m/s below which a point of a foot is at rest on the ground."""
+NEAR, LEAN, REACH = 0.03, 0.3, 0.05
+"""m above its floor up to which a part of a foot may stand; more by this share of what the other part is higher: a foot
+that is pitched stands on an edge beyond. s: a part higher by this time its speed is as if that fast."""
+PARTS = [SOLE, BALL]
+"""The points that a foot stands on."""
 ON, SPREAD = 0.45, 0.1
 """m/s: speed of the foot's slowest part at which it is as likely on the ground as not, and the logistic's width."""
 
@@ -55,6 +65,8 @@ class Gait:
         self._floor: Floor | None = None
         self._steps = Steps(PERIOD)
         self._path = np.zeros((len(SIDES), 3))
+        self._alone = [0.0] * len(SIDES)
+        self._slowest: deque[float] = deque(maxlen=round(RECENT / PERIOD))
         self._course: Course | None = None
         self._t = self._next = -np.inf
 
@@ -107,13 +119,14 @@ class Gait:
         self._learn_floor(feet, rest)
         effort = self._effort(rate, self._heights(feet))
         self._path += (feet.rate - rate)[:, 0] * PERIOD
+        self._slowest.append(float(effort.min()))
+        noise = float(np.percentile(self._slowest, 25))
         out: list[FootEvent | Step] = []
         for i, side in enumerate(SIDES):
             path = feet.place[i] - self._path[i]
-            swing = float(speeds(rate[i, [SOLE, BALL]].mean(0)))
-            sample = Sample(t, rate[i], float(effort[i]), swing, path[BALL])
-            other = self._foot[SIDES[1 - i]]
-            change = self._foot[side].step(sample, other.swing_speed)
+            swing = float(np.linalg.norm(rate[i, PARTS].mean(0)))
+            sample = Sample(t, rate[i], float(effort[i]), swing, path[PARTS])
+            change = self._foot[side].step(sample, self._foot[SIDES[1 - i]], noise)
             if change is not None:
                 point = HEEL if change.kind == "foot_strike" else TOE
                 event = FootEvent(change.kind, side, change.t, change.sd_t, feet.place[i, point].copy())
@@ -136,20 +149,31 @@ class Gait:
 
     def _effort(self, rate: np.ndarray, height: np.ndarray) -> np.ndarray:
         """(2,) m/s: the speed of each foot's slowest part, and more where that is high."""
-        parts = [SOLE, BALL]
-        speed = speeds(rate[:, parts]) + np.maximum(height[:, parts] - NEAR, 0.0) / REACH
-        return np.asarray(speed.min(1))
+        speed, height = np.linalg.norm(rate[:, PARTS], axis=2), height[:, PARTS]
+        near = NEAR + LEAN * (height.max(1, keepdims=True) - height)
+        return np.asarray((speed + np.maximum(height - near, 0.0) / REACH).min(1))
 
     def _learn_floor(self, feet: FeetAt, rest: np.ndarray) -> None:
-        if not rest[:, [SOLE, BALL]].any():
+        if not rest[:, PARTS].any():
             return
         place = feet.place
         if self._floor is not None:
             height = self._floor.height(place)
             below = rest & (height < -NEAR)
-            if not below[:, [SOLE, BALL]].any():
-                self._floor.rests(place, rest & (np.abs(height) < NEAR), PERIOD)
+            if not (below[:, PARTS].any() or self._carried_higher(rest, height)):
+                standing = np.array([self._foot[side].state != "air" for side in SIDES])
+                self._floor.rests(place, rest & standing[:, None], PERIOD)
                 return
+            rest = below if below.any() else rest & (height > NEAR)
         self._floor = Floor(*rest.shape)
         lowest = min((place[i, p] for i, p in zip(*np.nonzero(rest), strict=True)), key=lambda x: float(x[1]))
         self._floor.begin(lowest.copy())
+
+    def _carried_higher(self, rest: np.ndarray, height: np.ndarray) -> bool:
+        """Whether a foot that rests above the floor has carried the person for a while, the other being in the air."""
+        for i, side in enumerate(SIDES):
+            above = rest[i, PARTS].all() and (height[i, PARTS] > NEAR).all()
+            other = self._foot[SIDES[1 - i]]
+            alone = above and self._foot[side].state != "ground" and other.state == "air"
+            self._alone[i] = self._alone[i] + PERIOD if alone else 0.0
+        return bool(max(self._alone) > CARRIES)

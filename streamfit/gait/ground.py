@@ -78,10 +78,12 @@ class Floor:
     the foot, so each has its own) and of the plane's two slopes, which they share.
     """
 
-    _OWN, _SLOPE = 0.015, 0.03
+    _OWN, _SLOPE = 0.03, 0.03
     """Standard deviation of a point's height about the others' (m), and of a slope."""
     _NOISE, _DRIFT = 0.006, 0.004
     """m: of a height at rest, and its change in a second."""
+    _GATE = 3.0
+    """Standard deviations."""
 
     def __init__(self, feet: int, points: int) -> None:
         self._shape = (feet, points)
@@ -106,7 +108,10 @@ class Floor:
         return np.asarray(away[..., 1] - rest)
 
     def rests(self, place: np.ndarray, points: np.ndarray, seconds: float) -> None:
-        """The points (2, P, 3) among which those in `points` (2, P) have rested for another time (s)."""
+        """The points (2, P, 3) among which those in `points` (2, P) have rested for another time (s).
+
+        A height that is beyond all expectation is not taken.
+        """
         assert self._origin is not None
         count = len(self._state) - 2
         self._covariance[range(count), range(count)] += self._DRIFT**2 * seconds
@@ -115,7 +120,9 @@ class Floor:
             away = place.reshape(-1, 3)[index] - self._origin
             row = np.zeros(count + 2)
             row[index], row[-2], row[-1] = 1.0, away[0], away[2]
-            gain = self._covariance @ row
+            gain, error = self._covariance @ row, away[1] - row @ self._state
+            if error**2 > self._GATE**2 * (row @ gain + self._NOISE**2):
+                continue
             gain /= row @ gain + noise
-            self._state = self._state + gain * (away[1] - row @ self._state)
+            self._state = self._state + gain * error
             self._covariance = self._covariance - np.outer(gain, row @ self._covariance)

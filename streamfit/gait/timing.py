@@ -31,6 +31,8 @@ APART, WIDTH, AGREED = 0.08, 0.1, 0.03
 """s around a first guess in which another cue is looked for, in which a largest value is, and from the median cue."""
 UNSURE, JITTER = 0.008, 0.2
 """s, and m/s of the foot's speed, by which moments err."""
+LEAST = 0.15
+"""m/s below which a foot's speed is no cue."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Sample:
     """A foot at one time, relative to the ground: `rate` (P, 3) m/s.
 
     `effort` is the speed (m/s) of its slowest part, and more where that is high above the floor; `swing` the speed of
-    the foot as a whole; `path` (3,) m where its ball is on the ground, as the belt has it.
+    the foot as a whole; `path` (2, 3) m where its heel and its ball are on the ground, as the belt has it.
     """
 
     t: float
@@ -58,7 +60,7 @@ def foot_strike(samples: Sequence[Sample], peak: float) -> tuple[float, float]:
     t = np.array([s.t for s in samples])
     rate = np.array([s.rate for s in samples])
     slowest = speeds(rate[:, [SOLE, BALL]]).min(1)
-    stop = _last(t, -slowest, -STOP * peak)
+    stop = _last(t, -slowest, -max(STOP * peak, LEAST))
     if stop is None:
         return float(t[-1]), 5 * UNSURE
     fall = rate[:, SOLE, 1] - rate[:, [BALL, TOE], 1].mean(1)
@@ -76,14 +78,14 @@ def foot_off(samples: Sequence[Sample], peak: float) -> tuple[float, float]:
     t = np.array([s.t for s in samples])
     rate = np.array([s.rate for s in samples])
     ball = np.linalg.norm(rate[:, BALL], axis=1)
-    left = _last(t, ball, LEFT * peak)
+    left = _last(t, ball, max(LEFT * peak, LEAST))
     if left is None:
         return float(t[-1]), 5 * UNSURE
     guess = left + LEFT_BEFORE
     toe = rate[:, TOE]
     turn = _largest(t, rate[:, SOLE, 1] - rate[:, BALL, 1], guess)
     push = _largest(t, np.gradient(toe[:, 1], t), guess)
-    travel = _last(t, np.hypot(toe[:, 0], toe[:, 2]), TRAVEL * peak, near=guess)
+    travel = _last(t, np.hypot(toe[:, 0], toe[:, 2]), max(TRAVEL * peak, LEAST), near=guess)
     cues = np.array([turn + TURN_BEFORE, push + PUSH_BEFORE, guess if travel is None else travel - TRAVEL_AFTER])
     agreed = cues[np.abs(cues - np.median(cues)) < AGREED]
     slope = abs(np.gradient(ball, t)[np.searchsorted(t, left) - 1]) + 1.0
