@@ -14,7 +14,7 @@ from streamfit.gait.timing import Sample
 
 SLOW, SLOW_NOISE = 0.25, 3.0
 """m/s, and times the speed of feet at rest, below which a foot's slowest part stands."""
-FAR, FAR_NOISE = 0.035, 0.35
+FAR, FAR_NOISE = 0.035, 0.7
 """m, and s times the speed of feet at rest, by which all of a foot must have moved to have left."""
 FLYING = 1.0
 """m/s above which a foot may leave while the other is in the air: only who runs has both there."""
@@ -22,8 +22,8 @@ LANDING, SLOWEST, FASTEST = 0.12, 0.8, 0.4
 """Share of the swing's largest speed below which a foot has landed, but for its bounds: of SLOW, and m/s."""
 CONFIRM = 0.04
 """s that a foot must be slow to have landed."""
-SETTLE = 0.08
-"""s for which a foot must be slow, or fast, before it is first believed."""
+SETTLE, SURELY = 0.08, 2.5
+"""s for which a foot must be slow, or this much faster, before it is first believed to stand or to swing."""
 SWAY = 0.15
 """s over which the place where a foot stands is averaged."""
 MEMORY = 0.6
@@ -71,8 +71,8 @@ class Foot:
             return self._standing(sample, other)
         if self.state == "air":
             return self._swinging(sample)
-        slow = sample.effort < self._slow
-        self._count = max(self._count, 0) + 1 if slow else min(self._count, 0) - 1
+        slow, fast = sample.effort < self._slow, sample.effort > SURELY * self._slow
+        self._count = max(self._count, 0) + 1 if slow else min(self._count, 0) - 1 if fast else 0
         if abs(self._count) * self._period >= SETTLE:
             self._enter("ground" if slow else "air", sample)
         return None

@@ -34,8 +34,11 @@ NEAR, LEAN, REACH = 0.03, 0.3, 0.05
 that is pitched stands on an edge beyond. s: a part higher by this time its speed is as if that fast."""
 PARTS = [SOLE, BALL]
 """The points that a foot stands on."""
-ON, SPREAD = 0.45, 0.1
-"""m/s: speed of the foot's slowest part at which it is as likely on the ground as not, and the logistic's width."""
+ON, ON_LEAST, SPREAD = 0.25, 0.6, 0.25
+"""Share of the last swing's largest speed, and m/s, at which a foot is as likely on the ground as not by the speed of
+its slowest part, and the width of the logistic of that speed's logarithm."""
+FAINT = 0.02
+"""m/s, below which speeds are alike."""
 
 
 class Course(Protocol):
@@ -99,7 +102,9 @@ class Gait:
             return Contacts(np.nan, np.nan)
         feet = self._feet.at(q, qd)
         effort = self._effort(self._relative(feet), self._heights(feet))
-        return Contacts(*(float(x) for x in expit((ON - effort) / SPREAD)))
+        swings = [foot.swing_speed or 0.0 for foot in self._foot.values()]
+        even = max(ON * max(swings), ON_LEAST)
+        return Contacts(*(float(x) for x in expit(np.log(even / np.maximum(effort, FAINT)) / SPREAD)))
 
     def _advance(self, until: float) -> list[FootEvent | Step]:
         out: list[FootEvent | Step] = []

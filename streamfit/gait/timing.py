@@ -29,8 +29,8 @@ LEFT_BEFORE, TRAVEL_AFTER, TURN_BEFORE, PUSH_BEFORE = 0.032, 0.003, 0.050, 0.024
 foot off."""
 APART, WIDTH, AGREED = 0.08, 0.1, 0.03
 """s around a first guess in which another cue is looked for, in which a largest value is, and from the median cue."""
-UNSURE, JITTER = 0.008, 0.2
-"""s, and m/s of the foot's speed, by which moments err."""
+UNSURE, STRIKE_JITTER, OFF_JITTER, DISAGREED = 0.008, 0.25, 0.1, 0.5
+"""Standard deviation of an event's time: s, m/s of the foot's speed at it, and a share of that of the cues."""
 LEAST = 0.15
 """m/s below which a foot's speed is no cue."""
 
@@ -66,7 +66,7 @@ def foot_strike(samples: Sequence[Sample], peak: float) -> tuple[float, float]:
     fall = rate[:, SOLE, 1] - rate[:, [BALL, TOE], 1].mean(1)
     slap = _last(t, fall, SLAP * peak, near=stop)
     slope = abs(np.gradient(slowest, t)[np.searchsorted(t, stop) - 1]) + 1.0
-    sd = float(np.hypot(UNSURE, JITTER / slope))
+    sd = float(np.hypot(UNSURE, STRIKE_JITTER / slope))
     strike = stop + STOP_BEFORE
     if slap is not None:
         strike += SLAP_WEIGHT * (slap + SLAP_BEFORE - strike)
@@ -89,7 +89,8 @@ def foot_off(samples: Sequence[Sample], peak: float) -> tuple[float, float]:
     cues = np.array([turn + TURN_BEFORE, push + PUSH_BEFORE, guess if travel is None else travel - TRAVEL_AFTER])
     agreed = cues[np.abs(cues - np.median(cues)) < AGREED]
     slope = abs(np.gradient(ball, t)[np.searchsorted(t, left) - 1]) + 1.0
-    return float(agreed.mean()), float(np.hypot(UNSURE, JITTER / slope))
+    sd = np.linalg.norm([UNSURE, OFF_JITTER / slope, DISAGREED * np.std([*cues, guess])])
+    return float(agreed.mean()), float(sd)
 
 
 def _last(t: np.ndarray, x: np.ndarray, level: float, near: float | None = None) -> float | None:

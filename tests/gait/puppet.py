@@ -25,8 +25,8 @@ _LEG = ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_ang
 
 @dataclass(frozen=True)
 class Stance:
-    """A foot on the ground from `on` to `off` (s; infinite where it stands before or after the test) at x, z (m), turned
-    by `heading` (rad, left positive)."""
+    """A foot on the ground from `on` to `off` (s; infinite: before the test, after it) at x, z (m), turned by `heading`
+    (rad, left positive)."""
 
     side: Side
     on: float
