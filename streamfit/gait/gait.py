@@ -64,7 +64,7 @@ class Gait:
 
     def _forget(self) -> None:
         self._foot = {side: Foot(PERIOD) for side in SIDES}
-        self._belts = Belts(len(SIDES), PERIOD)
+        self._belts = Belts(PERIOD)
         self._floor: Floor | None = None
         self._steps = Steps(PERIOD)
         self._path = np.zeros((len(SIDES), 3))

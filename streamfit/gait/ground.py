@@ -21,43 +21,67 @@ _MEMORY = 0.3
 
 
 class _Belt:
-    """The horizontal velocity of the ground under one foot: `mean` (x, z) m/s, None until the foot has stood."""
+    """The horizontal velocity of the ground under one foot: `mean` (x, z) m/s, None until the foot has stood.
+
+    `now` is that of a foot that moves steadily, as one that stands does; None of any other.
+    """
 
     def __init__(self, period: float) -> None:
         self.mean: np.ndarray | None = None
+        self.now: np.ndarray | None = None
         self._period = period
         self._rates: deque[np.ndarray] = deque(maxlen=round(STEADY / period))
         self._otherwise = 0
 
-    def note(self, rate: np.ndarray) -> bool:
-        """Take a foot's rates (P, 3), one period after the last; whether the ground proves to move otherwise."""
+    @property
+    def holds(self) -> bool:
+        """Whether the foot moves as the ground is known to."""
+        return self.mean is not None and self.now is not None and _alike(self.now, self.mean)
+
+    def look(self, rate: np.ndarray) -> None:
+        """Take a foot's rates (P, 3), one period after the last."""
         self._rates.append(rate[[SOLE, BALL]])
         rates = np.array(self._rates)
         level = np.abs(rates[:, :, 1].mean(0)).max() < _LEVEL
-        if len(rates) < STEADY / self._period or not level or rates[:, :, [0, 2]].mean(1).std(0).max() > _UNSTEADY:
+        steady = rates[:, :, [0, 2]].mean(1).std(0).max() < _UNSTEADY
+        whole = len(rates) == self._rates.maxlen
+        self.now = rates[:, :, [0, 2]].mean((0, 1)) if whole and level and steady else None
+
+    def learn(self, other: _Belt) -> None:
+        """Let the ground's velocity be that of the foot, once that is sure: while the other foot stands, this one may
+        as well be moved."""
+        if self.now is None or (not self.holds and other.now is not None and not _alike(other.now, self.now)):
             self._otherwise = 0
-            return False
-        now = rates[:, :, [0, 2]].mean((0, 1))
-        if self.mean is not None and np.hypot(*(now - self.mean)) < _SAME:
+        elif self.mean is not None and self.holds:
             self._otherwise = 0
-            self.mean = self.mean + (now - self.mean) * self._period / _MEMORY
-            return False
-        self._otherwise += 1
-        if self.mean is not None and self._otherwise < len(rates):
-            return False
-        self.mean, self._otherwise = now, 0
-        return True
+            self.mean = self.mean + (self.now - self.mean) * self._period / _MEMORY
+        else:
+            self._otherwise += 1
+            if self.mean is None or self._otherwise > len(self._rates):
+                self.mean, self._otherwise = self.now, 0
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.hypot(*(one - other)) < _SAME)
 
 
 class Belts:
     """The horizontal velocity of the ground under both feet: of the floor none, of a treadmill that of its belts."""
 
-    def __init__(self, feet: int, period: float) -> None:
-        self._belts = [_Belt(period) for _ in range(feet)]
+    def __init__(self, period: float) -> None:
+        self._belts = (_Belt(period), _Belt(period))
 
     def note(self, rate: np.ndarray) -> bool:
-        """Take the feet's rates (2, P, 3), one period after the last; whether the ground proves to move otherwise."""
-        return bool(np.any([belt.note(foot) for belt, foot in zip(self._belts, rate, strict=True)]))
+        """Take the feet's rates (2, P, 3), one period after the last; whether the ground proves to move otherwise than
+        was thought."""
+        before = self.velocity
+        for belt, foot in zip(self._belts, rate, strict=True):
+            belt.look(foot)
+        one, other = self._belts
+        one.learn(other)
+        other.learn(one)
+        after = self.velocity
+        return before is not None and after is not None and bool(np.hypot(*(after - before).T).max() > _SAME)
 
     @property
     def velocity(self) -> np.ndarray | None:
@@ -65,8 +89,8 @@ class Belts:
         known = [belt.mean for belt in self._belts if belt.mean is not None]
         if not known:
             return None
-        shared = np.mean(known, axis=0)
-        if np.hypot(*np.ptp(known, axis=0)) < _SAME:
+        if _alike(known[0], known[-1]):
+            shared = np.mean(known, axis=0)
             return np.tile(shared if np.hypot(*shared) > MOVING else 0.0 * shared, (len(self._belts), 1))
         return np.array(known)
 
