@@ -33,19 +33,16 @@ def model(session: str, person: str, skeleton: Skeleton, rig: Rig, keypoints: Ke
     return topic, payload
 
 
-def kinematics(session: str, person: str, estimate: Estimate, contacts: Contacts | None = None) -> Answer:
-    """The answer to an instant; `latency` is yet to be added."""
+def kinematics(session: str, person: str, estimate: Estimate, contacts: Contacts | None) -> Answer:
+    """The answer to an instant; `latency` is yet to be added. No contacts where the skeleton has no feet."""
     topic, payload = _head("kinematics", session, person)
-    payload |= _motion(estimate)
-    if contacts is not None:
-        payload |= {"contact_left": contacts.left, "contact_right": contacts.right}
-    return topic, payload
+    return topic, payload | _motion(estimate, contacts)
 
 
-def smoothed(session: str, person: str, estimate: Estimate, lag: float) -> Answer:
+def smoothed(session: str, person: str, estimate: Estimate, contacts: Contacts | None, lag: float) -> Answer:
     """The same instant again, `lag` s later; `latency` is yet to be added."""
     topic, payload = _head("smoothed", session, person)
-    return topic, payload | _motion(estimate) | {"lag": lag}
+    return topic, payload | _motion(estimate, contacts) | {"lag": lag}
 
 
 def bodies(session: str, person: str, estimate: Estimate) -> Answer:
@@ -82,8 +79,9 @@ def _head(kind: str, session: str, person: str) -> Answer:
     return f"{kind}/{session}/{person}", {"v": VERSION, "type": kind, "session": session, "person": person}
 
 
-def _motion(estimate: Estimate) -> dict[str, Any]:
-    return {
+def _motion(estimate: Estimate, contacts: Contacts | None) -> dict[str, Any]:
+    feet = {} if contacts is None else {"contact_left": contacts.left, "contact_right": contacts.right}
+    return feet | {
         "t": estimate.t,
         "q": estimate.q,
         "qd": estimate.qd,

@@ -113,7 +113,7 @@ class Fits:
             estimate, earlier = tracker.update(instant.t, views)
             if not (np.isfinite(estimate.q).all() and np.isfinite(estimate.qd).all()):
                 raise FloatingPointError("the fit is not finite")
-            contacts, moves = self._walk(person, tracker, estimate)
+            moves = self._walk(person, tracker, estimate.t)
         except Exception:
             # whatever it is, it is this person's alone: the others and their sessions go on
             self._failed(f"person {person} starts afresh after t = {instant.t:.6f} s")
@@ -123,21 +123,24 @@ class Fits:
         self.too_late += tracker.too_late - too_late
         self.states[person] = estimate.state
         self._note_residuals(estimate)
-        done.append(answers.kinematics(self._session, person, estimate, contacts))
+        done.append(answers.kinematics(self._session, person, estimate, self._contacts(person, estimate)))
         done.append(answers.bodies(self._session, person, estimate))
         return done + self._smoothed(person, earlier) + moves
 
-    def _walk(self, person: str, tracker: Tracker, estimate: Estimate) -> tuple[Contacts | None, list[Answer]]:
-        """How a person stands on the ground now, and what of their gait has become certain."""
+    def _walk(self, person: str, tracker: Tracker, t: float) -> list[Answer]:
+        """What of a person's gait has become certain."""
         e = self._equipment
         if not Gait.possible(e.skeleton):
-            return None, []
+            return []
         gait = self._gaits.get(person)
         if gait is None:
             places = e.subject.places(e.skeleton, e.keypoints)
             gait = self._gaits[person] = Gait(e.skeleton, e.subject.scale, e.keypoints, places)
-        found = gait.update(estimate.t, tracker.course())
-        return gait.contacts(estimate.q, estimate.qd), self._moves(person, found, estimate.t)
+        return self._moves(person, gait.update(t, tracker.course()), t)
+
+    def _contacts(self, person: str, estimate: Estimate) -> Contacts | None:
+        gait = self._gaits.get(person)
+        return None if gait is None else gait.contacts(estimate.q, estimate.qd)
 
     def _moves(self, person: str, found: list[FootEvent | Step], detected: float) -> list[Answer]:
         to_ground = self._equipment.rig.to_ground
@@ -150,15 +153,15 @@ class Fits:
 
     def _owed(self, person: str, tracker: Tracker) -> list[Answer]:
         try:
+            smoothed = self._smoothed(person, tracker.finish())
             gait = self._gaits.pop(person, None)
-            moves = [] if gait is None else self._moves(person, gait.finish(), self._last_t)
-            return self._smoothed(person, tracker.finish()) + moves
+            return smoothed if gait is None else smoothed + self._moves(person, gait.finish(), self._last_t)
         except Exception:
             self._failed(f"the end of person {person}'s window is lost")
             return []
 
     def _smoothed(self, person: str, estimates: list[Estimate]) -> list[Answer]:
-        return [answers.smoothed(self._session, person, e, self._lag) for e in estimates]
+        return [answers.smoothed(self._session, person, e, self._contacts(person, e), self._lag) for e in estimates]
 
     def _failed(self, what: str) -> None:
         self.failures += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from numpy.polynomial.polynomial import polyval
 
 from streamfit.gait.events import SIDES
 from streamfit.skeleton import KeypointSet, Skeleton
@@ -47,12 +48,15 @@ class Feet:
         self, skeleton: Skeleton, scale: Mapping[str, float], keypoints: KeypointSet, places: np.ndarray
     ) -> None:
         """`places` (K, 3): the keypoints in their scaled bodies' frames, m; those on the heels say where these are."""
-        self._skeleton, self._scale = skeleton, dict(scale)
-        self._model = skeleton.scaled(scale)
-        self._data = mujoco.MjData(self._model)
+        model = self._model = skeleton.scaled(scale)
+        self._data = mujoco.MjData(model)
+        self._coordinate = skeleton.coordinate_joints
+        coupled = (model.eq_type == int(mujoco.mjtEq.mjEQ_JOINT)) & (model.eq_obj2id >= 0)
+        self._follower, self._leader = model.eq_obj1id[coupled], model.eq_obj2id[coupled]
+        self._polynomial = model.eq_data[coupled, :5].T
         names = [f"{body}_{side[0]}" for side in SIDES for body, _ in _POINTS]
         self._body = np.array([self._model.body(name).id for name in names])
-        size = np.array([self._scale.get(skeleton.groups[skeleton.size_group[b - 1]], 1.0) for b in self._body])
+        size = np.array([scale.get(skeleton.groups[skeleton.size_group[b - 1]], 1.0) for b in self._body])
         right = np.array([place for _, place in _POINTS])
         drawn = np.concatenate([right if side == "right" else right * (1, 1, -1) for side in SIDES])
         self._place = size[:, None] * drawn
@@ -68,7 +72,9 @@ class Feet:
         return FeetAt(0.5 * (before + after), (after - before) / _STEP)
 
     def _points(self, q: np.ndarray) -> np.ndarray:
-        self._data.qpos[:] = self._skeleton.joint_positions(q, self._scale)
+        qpos = self._data.qpos
+        qpos[self._coordinate] = q
+        qpos[self._follower] = polyval(qpos[self._leader], self._polynomial, tensor=False)
         mujoco.mj_kinematics(self._model, self._data)
         turn = self._data.xmat[self._body].reshape(-1, 3, 3)
         points = self._data.xpos[self._body] + np.einsum("pij,pj->pi", turn, self._place)

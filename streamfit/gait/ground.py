@@ -70,22 +70,24 @@ class Belts:
 
     def __init__(self, period: float) -> None:
         self._belts = (_Belt(period), _Belt(period))
+        self.velocity: np.ndarray | None = None
+        """(2, 2) m/s, x and z under each foot; None until one has stood."""
 
     def note(self, rate: np.ndarray) -> bool:
         """Take the feet's rates (2, P, 3), one period after the last; whether the ground proves to move otherwise than
         was thought."""
-        before = self.velocity
         for belt, foot in zip(self._belts, rate, strict=True):
             belt.look(foot)
         one, other = self._belts
         one.learn(other)
         other.learn(one)
-        after = self.velocity
-        return before is not None and after is not None and bool(np.hypot(*(after - before).T).max() > _SAME)
+        before, self.velocity = self.velocity, self._known()
+        if before is None or self.velocity is None:
+            return False
+        return bool(np.hypot(*(self.velocity - before).T).max() > _SAME)
 
-    @property
-    def velocity(self) -> np.ndarray | None:
-        """(2, 2) m/s, x and z under each foot; None until one has stood. What two feet hardly differ in is one belt."""
+    def _known(self) -> np.ndarray | None:
+        """The belts' velocities; what two feet hardly differ in is one belt."""
         known = [belt.mean for belt in self._belts if belt.mean is not None]
         if not known:
             return None
