@@ -42,7 +42,7 @@ class Feet:
     @staticmethod
     def known(skeleton: Skeleton) -> bool:
         """Whether the skeleton has the bodies that the points are on."""
-        return {f"{body}_{side[0]}" for body, _ in _POINTS for side in SIDES} <= set(skeleton.bodies)
+        return {f"{body}_{side[0]}" for body in ("talus", "calcn", "toes") for side in SIDES} <= set(skeleton.bodies)
 
     def __init__(
         self, skeleton: Skeleton, scale: Mapping[str, float], keypoints: KeypointSet, places: np.ndarray
@@ -58,6 +58,8 @@ class Feet:
         self._body = np.array([self._model.body(name).id for name in names])
         size = np.array([scale.get(skeleton.groups[skeleton.size_group[b - 1]], 1.0) for b in self._body])
         right = np.array([place for _, place in _POINTS])
+        self.seen = tuple(not {f"calcn_{side[0]}", f"toes_{side[0]}"}.isdisjoint(keypoints.bodies) for side in SIDES)
+        """Whether there are keypoints on each foot. The heel's sole is at the ankle of one that has none."""
         drawn = np.concatenate([right if side == "right" else right * (1, 1, -1) for side in SIDES])
         self._place = size[:, None] * drawn
         for foot in range(0, len(names), len(_POINTS)):
@@ -65,6 +67,10 @@ class Feet:
             seen = on_foot & (np.linalg.norm(keypoints.positions - drawn[foot], axis=1) < _NEAR_HEEL)
             if seen.any():
                 self._place[foot] = places[seen].mean(0)
+        for i, side in enumerate(SIDES):
+            if not self.seen[i]:
+                sole = i * len(_POINTS) + SOLE
+                self._body[sole], self._place[sole] = model.body(f"talus_{side[0]}").id, 0.0
 
     def at(self, q: np.ndarray, qd: np.ndarray) -> FeetAt:
         """The feet in a pose q (D,) that changes by qd (D,) per second."""

@@ -16,6 +16,8 @@ SLOW, SLOW_NOISE = 0.25, 3.0
 """m/s, and times the speed of feet at rest, below which a foot's slowest part stands."""
 FAR, FAR_NOISE = 0.035, 0.7
 """m, and s times the speed of feet at rest, by which all of a foot must have moved to have left."""
+FAR_UNSEEN = 0.09
+"""m for a foot without keypoints: it is rigid to the shank, and moves before it leaves."""
 FLYING = 1.0
 """m/s above which a foot may leave while the other is in the air: only who runs has both there."""
 LANDING, SLOWEST, FASTEST = 0.12, 0.8, 0.4
@@ -42,13 +44,13 @@ class Change:
 
 
 class Foot:
-    """The state of one foot, from samples at a fixed period (s)."""
+    """The state of one foot, from samples at a fixed period (s); `seen`: whether there are keypoints on it."""
 
-    def __init__(self, period: float) -> None:
+    def __init__(self, period: float, seen: bool) -> None:
         self.state: State = "unknown"
         self.swing_speed: float | None = None
         """m/s, the largest of the last swing."""
-        self._period = period
+        self._period, self._seen = period, seen
         self._samples: deque[Sample] = deque(maxlen=round(MEMORY / period))
         self._slow, self._far = SLOW, FAR
         self.forget()
@@ -64,7 +66,7 @@ class Foot:
     def step(self, sample: Sample, other: Foot, noise: float) -> Change | None:
         """Take the next sample; `noise` (m/s) is how fast feet at rest seem to move."""
         self._slow = max(SLOW, SLOW_NOISE * noise)
-        self._far = max(FAR, FAR_NOISE * noise)
+        self._far = max(FAR if self._seen else FAR_UNSEEN, FAR_NOISE * noise)
         self._samples.append(sample)
         self._peak = max(self._peak, sample.swing)
         if self.state == "ground":
@@ -86,7 +88,7 @@ class Foot:
         if moved < self._far or (other.state == "air" and sample.effort < FLYING):
             return None
         usual = self.swing_speed or other.swing_speed or 0.0
-        change = Change("foot_off", *timing.foot_off(list(self._samples), max(self._peak, usual)))
+        change = Change("foot_off", *timing.foot_off(list(self._samples), max(self._peak, usual), self._seen))
         self._enter("air", sample)
         return change
 
@@ -97,7 +99,7 @@ class Foot:
         if self._count * self._period < CONFIRM:
             return None
         self.swing_speed = self._peak
-        change = Change("foot_strike", *timing.foot_strike(list(self._samples), self._peak))
+        change = Change("foot_strike", *timing.foot_strike(list(self._samples), self._peak, self._seen))
         self._enter("ground", sample)
         return change
 

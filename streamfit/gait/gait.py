@@ -63,8 +63,8 @@ class Gait:
         self._forget()
 
     def _forget(self) -> None:
-        self._foot = {side: Foot(PERIOD) for side in SIDES}
-        self._belts = Belts(PERIOD)
+        self._foot = {side: Foot(PERIOD, seen) for side, seen in zip(SIDES, self._feet.seen, strict=True)}
+        self._belts = Belts(PERIOD, self._feet.seen)
         self._floor: Floor | None = None
         self._steps = Steps(PERIOD)
         self._path = np.zeros((len(SIDES), 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -26,10 +27,11 @@ class _Belt:
     `now` is that of a foot that moves steadily, as one that stands does; None of any other.
     """
 
-    def __init__(self, period: float) -> None:
+    def __init__(self, period: float, seen: bool) -> None:
         self.mean: np.ndarray | None = None
         self.now: np.ndarray | None = None
         self._period = period
+        self._parts = [SOLE, BALL] if seen else [SOLE]
         self._rates: deque[np.ndarray] = deque(maxlen=round(STEADY / period))
         self._otherwise = 0
 
@@ -40,7 +42,7 @@ class _Belt:
 
     def look(self, rate: np.ndarray) -> None:
         """Take a foot's rates (P, 3), one period after the last."""
-        self._rates.append(rate[[SOLE, BALL]])
+        self._rates.append(rate[self._parts])
         rates = np.array(self._rates)
         level = np.abs(rates[:, :, 1].mean(0)).max() < _LEVEL
         steady = rates[:, :, [0, 2]].mean(1).std(0).max() < _UNSTEADY
@@ -68,8 +70,9 @@ def _alike(one: np.ndarray, other: np.ndarray) -> bool:
 class Belts:
     """The horizontal velocity of the ground under both feet: of the floor none, of a treadmill that of its belts."""
 
-    def __init__(self, period: float) -> None:
-        self._belts = (_Belt(period), _Belt(period))
+    def __init__(self, period: float, seen: Sequence[bool]) -> None:
+        """`seen`: whether there are keypoints on each foot; one without is only known at its ankle."""
+        self._belts = [_Belt(period, foot) for foot in seen]
         self.velocity: np.ndarray | None = None
         """(2, 2) m/s, x and z under each foot; None until one has stood."""
 

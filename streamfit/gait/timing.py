@@ -31,6 +31,8 @@ APART, WIDTH, AGREED = 0.08, 0.1, 0.03
 """s around a first guess in which another cue is looked for, in which a largest value is, and from the median cue."""
 UNSURE, STRIKE_JITTER, OFF_JITTER, DISAGREED = 0.008, 0.25, 0.1, 0.5
 """Standard deviation of an event's time: s, m/s of the foot's speed at it, and a share of that of the cues."""
+UNSEEN_STOP_BEFORE, UNSEEN_LEFT, UNSEEN_LEFT_BEFORE, UNSEEN_UNSURE = 0.006, 0.20, 0.038, 0.020
+"""The same of a foot on which there is no keypoint: it stays as it is to the shank, and neither slaps nor rolls off."""
 LEAST = 0.15
 """m/s below which a foot's speed is no cue."""
 
@@ -55,17 +57,22 @@ def speeds(rate: np.ndarray) -> np.ndarray:
     return np.sqrt(rate[..., 0] ** 2 + rate[..., 2] ** 2 + 0.25 * rate[..., 1] ** 2)
 
 
-def foot_strike(samples: Sequence[Sample], peak: float) -> tuple[float, float]:
-    """Time and its standard deviation (s) of the foot strike that ends a swing of that largest speed (m/s)."""
+def foot_strike(samples: Sequence[Sample], peak: float, seen: bool) -> tuple[float, float]:
+    """Time and its standard deviation (s) of the foot strike that ends a swing of that largest speed (m/s).
+
+    `seen`: whether there are keypoints on the foot.
+    """
     t = np.array([s.t for s in samples])
     rate = np.array([s.rate for s in samples])
     slowest = speeds(rate[:, [SOLE, BALL]]).min(1)
     stop = _last(t, -slowest, -max(STOP * peak, LEAST))
     if stop is None:
         return float(t[-1]), 5 * UNSURE
+    slope = abs(np.gradient(slowest, t)[np.searchsorted(t, stop) - 1]) + 1.0
+    if not seen:
+        return stop + UNSEEN_STOP_BEFORE, float(np.hypot(UNSEEN_UNSURE, STRIKE_JITTER / slope))
     fall = rate[:, SOLE, 1] - rate[:, [BALL, TOE], 1].mean(1)
     slap = _last(t, fall, SLAP * peak, near=stop)
-    slope = abs(np.gradient(slowest, t)[np.searchsorted(t, stop) - 1]) + 1.0
     sd = float(np.hypot(UNSURE, STRIKE_JITTER / slope))
     strike = stop + STOP_BEFORE
     if slap is not None:
@@ -73,14 +80,17 @@ def foot_strike(samples: Sequence[Sample], peak: float) -> tuple[float, float]:
     return strike, sd
 
 
-def foot_off(samples: Sequence[Sample], peak: float) -> tuple[float, float]:
+def foot_off(samples: Sequence[Sample], peak: float, seen: bool) -> tuple[float, float]:
     """Time and its standard deviation (s) of the foot off that begins a swing of about that largest speed (m/s)."""
     t = np.array([s.t for s in samples])
     rate = np.array([s.rate for s in samples])
     ball = np.linalg.norm(rate[:, BALL], axis=1)
-    left = _last(t, ball, max(LEFT * peak, LEAST))
+    left = _last(t, ball, max((LEFT if seen else UNSEEN_LEFT) * peak, LEAST))
     if left is None:
         return float(t[-1]), 5 * UNSURE
+    slope = abs(np.gradient(ball, t)[np.searchsorted(t, left) - 1]) + 1.0
+    if not seen:
+        return left + UNSEEN_LEFT_BEFORE, float(np.hypot(UNSEEN_UNSURE, OFF_JITTER / slope))
     guess = left + LEFT_BEFORE
     toe = rate[:, TOE]
     turn = _largest(t, rate[:, SOLE, 1] - rate[:, BALL, 1], guess)
@@ -88,7 +98,6 @@ def foot_off(samples: Sequence[Sample], peak: float) -> tuple[float, float]:
     travel = _last(t, np.hypot(toe[:, 0], toe[:, 2]), max(TRAVEL * peak, LEAST), near=guess)
     cues = np.array([turn + TURN_BEFORE, push + PUSH_BEFORE, guess if travel is None else travel - TRAVEL_AFTER])
     agreed = cues[np.abs(cues - np.median(cues)) < AGREED]
-    slope = abs(np.gradient(ball, t)[np.searchsorted(t, left) - 1]) + 1.0
     sd = np.linalg.norm([UNSURE, OFF_JITTER / slope, DISAGREED * np.std([*cues, guess])])
     return float(agreed.mean()), float(sd)
 

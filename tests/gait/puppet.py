@@ -234,17 +234,22 @@ class Found(NamedTuple):
     steps: list[tuple[float, Step]]
 
 
-def gait(skeleton: Skeleton) -> Gait:
+def gait(skeleton: Skeleton, keypoint_set: str = "halpe26") -> Gait:
     """Of a person as large as the skeleton is drawn."""
-    keypoints = KeypointSet.load("halpe26")
+    keypoints = KeypointSet.load(keypoint_set)
     return Gait(skeleton, dict.fromkeys(skeleton.groups, 1.0), keypoints, keypoints.positions)
 
 
 def watch(
-    walk: Walk, skeleton: Skeleton, rate: float = 100.0, noise: float = 0.004, lost: tuple[float, float] | None = None
+    walk: Walk,
+    skeleton: Skeleton,
+    rate: float = 100.0,
+    noise: float = 0.004,
+    lost: tuple[float, float] | None = None,
+    keypoints: str = "halpe26",
 ) -> Found:
     """Let a walk be watched at `rate` instants a second, the person being lost from one time to another."""
-    course, analysis = seen(walk, noise), gait(skeleton)
+    course, analysis = seen(walk, noise), gait(skeleton, keypoints)
     found = Found([], [])
 
     def note(t: float, things: list[FootEvent | Step]) -> None:

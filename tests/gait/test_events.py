@@ -116,6 +116,23 @@ def test_a_treadmill_is_recognised(straight, skeleton, rate):
     np.testing.assert_allclose(there, here, atol=0.01)
 
 
+def test_without_keypoints_on_the_feet_times_are_known_worse(skeleton):
+    """Then the fitted foot is rigid to the shank: so is this one."""
+    one = walk(skeleton, paces(10))
+    q = one.q.copy()
+    for name in ("ankle_angle", "subtalar_angle"):
+        for side in "rl":
+            q[:, skeleton.coordinates.index(f"{name}_{side}")] = 0.0
+    rigid = Walk(q, one.events)
+    found = watch(rigid, skeleton, keypoints="coco17")
+    errors, missed, false = matched(rigid, found)
+    assert not missed
+    assert not false
+    assert np.median(np.abs(errors)) < 0.1
+    sd = np.median([event.sd_t for _, event in found.events])
+    assert sd > 1.5 * np.median([event.sd_t for _, event in watch(one, skeleton).events])
+
+
 def test_a_lost_track_begins_again(straight, skeleton):
     errors, missed, false = matched(straight, watch(straight, skeleton, lost=(3.0, 3.6)))
     assert not false
