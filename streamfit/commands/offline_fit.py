@@ -6,10 +6,13 @@ import numpy as np
 
 from streamfit.commands.live_fit import Fitted, Motion
 from streamfit.commands.recording import Recording
+from streamfit.commands.whole_gait import gait_of
+from streamfit.daemon import answers
 from streamfit.fit.calibration import finish
 from streamfit.fit.estimate import View
 from streamfit.fit.offline import fit_offline
 from streamfit.fit.trial import Trial
+from streamfit.gait import FootEvent, Step
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
 from streamfit.view.terminal import Show
@@ -30,12 +33,14 @@ def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: 
     near = np.isfinite(movement.q).all(1)
     q = movement.q[near]
     state = np.full(len(q), "tracking", object)
+    found = gait_of(movement.t[near], q, skeleton, recording.keypoints, subject)
+    whole, last, ground = (recording.name, recording.person), float(movement.t[-1]), recording.rig.to_ground
     return Fitted(
         kinematics=Motion(movement.t[near], q, np.full(q.shape, np.nan), state),
         smoothed=None,
         keypoints=movement.keypoints[near],
-        events=[],
-        steps=[],
+        events=[answers.gait(*whole, one, last, ground)[1] for one in found if isinstance(one, FootEvent)],
+        steps=[answers.steps(*whole, one)[1] for one in found if isinstance(one, Step)],
         views=[i.views for i in instants],
         seconds=np.array([seconds]),
         rejected=dict(live.rejected),

@@ -15,6 +15,7 @@ from streamfit.daemon.instants import Instant
 from streamfit.fit.clocks import Clocks
 from streamfit.fit.estimate import Estimate, View
 from streamfit.fit.tracker import Tracker
+from streamfit.gait import Contacts, FootEvent, Gait, Step
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 
@@ -75,6 +76,7 @@ class Fits:
         self._session, self._equipment, self._lag = session, equipment, lag
         self._tracker_factory, self._clock = tracker_factory, clock
         self._trackers: dict[str, Tracker] = {}
+        self._gaits: dict[str, Gait] = {}
         self._introduced: set[str] = set()
         self._last_t = float("-inf")
         self._arrivals: dict[float, float] = {}
@@ -85,7 +87,7 @@ class Fits:
         self._new_tracker().warm_up()
 
     def solve(self, instant: Instant) -> Iterator[list[Answer]]:
-        """The answers to an instant as they are ready: model (of a new person), kinematics, bodies; then smoothed."""
+        """The answers to an instant as they are ready: model, kinematics, bodies; then smoothed, gait, steps."""
         was_set_back = instant.t <= self._last_t
         owed = self.finish() if was_set_back else []
         self._last_t = instant.t
@@ -101,7 +103,7 @@ class Fits:
             yield self._dated(self._settled(person))
 
     def finish(self) -> list[Answer]:
-        """The smoothed answers still owed; the next instant starts anew."""
+        """The smoothed answers, events and steps still owed; the next instant starts anew."""
         owed = [answer for person, tracker in self._trackers.items() for answer in self._owed(person, tracker)]
         self._trackers.clear()
         self._last_t = float("-inf")
@@ -112,6 +114,7 @@ class Fits:
         self._equipment = replace(self._equipment, subject=subject)
         for tracker in self._trackers.values():
             tracker.swap(subject)
+        self._gaits.clear()
         self._introduced.clear()
 
     def _answer(self, person: str, instant: Instant) -> list[Answer]:
@@ -129,12 +132,13 @@ class Fits:
             # whatever it is, it is this person's alone: the others and their sessions go on
             self._failed(f"person {person} starts afresh after t = {instant.t:.6f} s")
             self._trackers.pop(person, None)
+            self._gaits.pop(person, None)
             return done
         self.too_late += tracker.too_late - too_late
         self.states[person] = estimate.state
         self._note_residuals(estimate)
         self.exchanged = np.mean([tracker.exchanged for tracker in self._trackers.values()], axis=0)
-        done.append(answers.kinematics(self._session, person, estimate))
+        done.append(answers.kinematics(self._session, person, estimate, self._contacts(person, estimate)))
         done.append(answers.bodies(self._session, person, estimate))
         return done
 
@@ -142,21 +146,51 @@ class Fits:
         if person not in self._trackers:
             return []
         try:
-            return self._smoothed(person, self._trackers[person].settled())
+            tracker = self._trackers[person]
+            return self._smoothed(person, tracker.settled()) + self._walk(person, tracker)
         except Exception:
             self._failed(f"person {person} starts afresh: looking back failed")
             self._trackers.pop(person, None)
+            self._gaits.pop(person, None)
             return []
+
+    def _walk(self, person: str, tracker: Tracker) -> list[Answer]:
+        """What of a person's gait has become certain."""
+        gait = self._gait(person)
+        return [] if gait is None else self._moves(person, gait.update(self._last_t, tracker.course()), self._last_t)
+
+    def _contacts(self, person: str, estimate: Estimate) -> Contacts | None:
+        gait = self._gait(person)
+        return None if gait is None else gait.contacts(estimate.q, estimate.qd)
+
+    def _gait(self, person: str) -> Gait | None:
+        """That of a person; None where the skeleton has no feet."""
+        e = self._equipment
+        if person not in self._gaits and Gait.possible(e.skeleton):
+            places = e.subject.places(e.skeleton, e.keypoints)
+            self._gaits[person] = Gait(e.skeleton, e.subject.scale, e.keypoints, places)
+        return self._gaits.get(person)
+
+    def _moves(self, person: str, found: list[FootEvent | Step], detected: float) -> list[Answer]:
+        to_ground = self._equipment.rig.to_ground
+        return [
+            answers.steps(self._session, person, one)
+            if isinstance(one, Step)
+            else answers.gait(self._session, person, one, detected, to_ground)
+            for one in found
+        ]
 
     def _owed(self, person: str, tracker: Tracker) -> list[Answer]:
         try:
-            return self._smoothed(person, tracker.finish())
+            smoothed = self._smoothed(person, tracker.finish())
+            gait = self._gaits.pop(person, None)
+            return smoothed if gait is None else smoothed + self._moves(person, gait.finish(), self._last_t)
         except Exception:
             self._failed(f"the end of person {person}'s window is lost")
             return []
 
     def _smoothed(self, person: str, estimates: list[Estimate]) -> list[Answer]:
-        return [answers.smoothed(self._session, person, e, self._lag) for e in estimates]
+        return [answers.smoothed(self._session, person, e, self._contacts(person, e), self._lag) for e in estimates]
 
     def _failed(self, what: str) -> None:
         self.failures += 1

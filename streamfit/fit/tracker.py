@@ -15,6 +15,7 @@ import numpy as np
 
 from streamfit.cameras import Rig
 from streamfit.fit.clocks import Clocks, Usual
+from streamfit.fit.course import Course
 from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS, Estimate, Feed, View
 from streamfit.fit.initial import InitialPose
 from streamfit.fit.prior import MotionPrior
@@ -90,7 +91,7 @@ class Tracker:
         self._state: State | None = None
         self._early: list[View] = []
         self._owed: deque[Estimate] = deque()
-        self._previous = self._tracked = self._begun = -np.inf
+        self._previous = self._tracked = self._since = -np.inf
         self._nothing_usual = jax.device_put(
             jax.tree.map(self.settings.real, Usual.none(len(rig.cameras), len(keypoints.names)))
         )
@@ -184,6 +185,13 @@ class Tracker:
         self._held = replace(self._held, sd=nan, rms_px=np.nan, qd=np.zeros_like(nan))
         return owed
 
+    def course(self) -> Course | None:
+        """The trajectory as it is known now; None while the person is lost."""
+        if self._state is None:
+            return None
+        controls = np.asarray(self._state.controls, float)
+        return Course(self._since, self._spline, controls, self._frame, self._held.q[3:6])
+
     def _advance(self, t: float, views: Sequence[View]) -> Estimate:
         """One step of the window to the instant t."""
         assert self._state is not None
@@ -213,7 +221,7 @@ class Tracker:
         estimate = self._estimate(t, outcome, newest, len(used), len(used | alive) >= 2)
         self._owed.append(estimate)
         self._doubt(t, outcome.weight, newest)
-        if t - self._begun < SETTLING:
+        if t - self._since < SETTLING:
             self._state = self._state._replace(usual=self._nothing_usual)
         elif self._doubted is None and len(used) > 2:
             self.clocks.note(t, outcome.clock_information, outcome.clock_force)
@@ -255,7 +263,7 @@ class Tracker:
         self._state = self._window.empty(
             self._frame.enter(pose, np.array([0.0, 0.0, self._held.q[5]])), len(self._feeds)
         )
-        self._tracked = self._begun = t
+        self._tracked = self._since = t
         self._doubted = None
 
     def _spline_from(self, t: float) -> UniformSpline:

@@ -7,6 +7,7 @@ import pytest
 
 from streamfit.commands.calibrate import calibrate_sessions
 from streamfit.commands.live_fit import fit_recording
+from streamfit.commands.offline_fit import fit_whole
 from streamfit.commands.recording import open_recording
 from streamfit.demo.score import angle_errors
 from streamfit.fit.swaps import Sides
@@ -95,3 +96,36 @@ def test_what_a_real_detector_exchanges_is_found(recordings, skeleton, monkeypat
     fit_recording(one, skeleton, Subject.generic(skeleton, one.keypoints), 0.1, quiet)
     assert len(found & disagree) > 0.8 * len(disagree)
     assert len(found - disagree) < 0.2 * len(disagree)
+
+
+@pytest.mark.parametrize("name", ["adult_c_walk", "adult_f_walk"])
+def test_foot_events_and_steps_are_those_of_plates_and_heels(recordings, skeleton, tmp_path, name):
+    """Live and of the whole trial; labels are multiples of 10 ms, and some are 25 ms off."""
+    calibrate_sessions([recordings / f"{name}.mcap"], tmp_path / "subject.toml")
+    recording = open_recording(recordings / f"{name}.mcap", skeleton)
+    subject = Subject.load(tmp_path / "subject.toml", skeleton, recording.keypoints)
+    with np.load(recordings / f"{name}.truth.npz") as file:
+        true = [(float(t), str(side), str(kind)) for t, side, kind in file["events"]]
+    live = fit_recording(recording, skeleton, subject, 0.1, quiet)
+    for fitted in (live, fit_whole(recording, skeleton, subject, quiet)):
+        errors = []
+        for t, side, kind in true:
+            near = [
+                e["t"] - t for e in fitted.events if (e["side"], e["event"]) == (side, kind) and abs(e["t"] - t) < 0.25
+            ]
+            assert len(near) == 1
+            errors += near
+        assert np.median(np.abs(errors)) < 0.012
+        assert np.abs(errors).max() < 0.035
+        assert len(fitted.events) <= len(true) + 3  # before the first label and after the last
+        assert len(fitted.steps) >= 3
+    assert np.median([e["detected"] - e["t"] for e in live.events]) < 0.12
+    assert all(0.4 < s["step_length"] < 0.8 for s in live.steps if s["step_length"] is not None)
+
+
+def test_who_stands_squats_or_sits_down_takes_no_step(recordings, skeleton, adult):
+    for name in ("static1", "squats1", "sts1"):
+        recording = open_recording(recordings / f"adult_a_{name}.mcap", skeleton)
+        fitted = fit_recording(recording, skeleton, Subject.load(adult, skeleton, recording.keypoints), 0.1, quiet)
+        assert fitted.events == []
+        assert fitted.steps == []

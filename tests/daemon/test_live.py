@@ -66,7 +66,8 @@ def test_an_instant_is_answered_on_every_topic(live: LiveSession, clock: Clock) 
     assert model["skeleton"] == "rajagopal"
     assert model["software"].startswith("streamfit ")
     assert set(kinematics) == {
-        "v", "type", "session", "person", "t", "q", "qd", "sd", "latency", "rms_px", "views", "state"
+        "v", "type", "session", "person", "t", "q", "qd", "sd", "latency", "rms_px", "views", "state",
+        "contact_left", "contact_right",
     }  # fmt: skip
     assert kinematics["t"] == 1.0
     assert kinematics["views"] == 2

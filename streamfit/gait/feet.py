@@ -1,0 +1,87 @@
+"""Where the feet are, and how fast: a few points of the soles by the skeleton's own kinematics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.polynomial.polynomial import polyval
+
+from streamfit.gait.events import SIDES
+from streamfit.skeleton import KeypointSet, Skeleton
+
+# Points of the right foot: body and place (m, unscaled body's frame). The heel is its hindmost point (calcaneus), the
+# ball lies between the heads of the first and the fifth metatarsal, the toe is the tip of the big one.
+_POINTS = (
+    ("calcn", (-0.025, 0.020, -0.005)),
+    ("calcn", (-0.010, -0.010, -0.004)),
+    ("calcn", (0.160, -0.010, 0.009)),
+    ("toes", (0.048, -0.008, -0.022)),
+)
+HEEL, SOLE, BALL, TOE = range(len(_POINTS))
+"""Index of a foot's points: the back of the heel, the heel's sole, the ball and the toe."""
+_NEAR_HEEL = 0.04
+"""m from the back of the drawn heel within which a keypoint shows where a person's heel is."""
+_STEP = 1e-3
+"""s between the poses whose difference gives the rates."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeetAt:
+    """The feet in one pose: `place` (2, P, 3) m and `rate` (2, P, 3) m/s of their points, y-up ground frame."""
+
+    place: np.ndarray
+    rate: np.ndarray
+
+
+class Feet:
+    """The kinematics of a scaled skeleton's feet. Not thread-safe."""
+
+    @staticmethod
+    def known(skeleton: Skeleton) -> bool:
+        """Whether the skeleton has the bodies that the points are on."""
+        return {f"{body}_{side[0]}" for body in ("talus", "calcn", "toes") for side in SIDES} <= set(skeleton.bodies)
+
+    def __init__(
+        self, skeleton: Skeleton, scale: Mapping[str, float], keypoints: KeypointSet, places: np.ndarray
+    ) -> None:
+        """`places` (K, 3): the keypoints in their scaled bodies' frames, m; those on the heels say where these are."""
+        model = self._model = skeleton.scaled(scale)
+        self._data = mujoco.MjData(model)
+        self._coordinate = skeleton.coordinate_joints
+        coupled = (model.eq_type == int(mujoco.mjtEq.mjEQ_JOINT)) & (model.eq_obj2id >= 0)
+        self._follower, self._leader = model.eq_obj1id[coupled], model.eq_obj2id[coupled]
+        self._polynomial = model.eq_data[coupled, :5].T
+        names = [f"{body}_{side[0]}" for side in SIDES for body, _ in _POINTS]
+        self._body = np.array([self._model.body(name).id for name in names])
+        size = np.array([scale.get(skeleton.groups[skeleton.size_group[b - 1]], 1.0) for b in self._body])
+        right = np.array([place for _, place in _POINTS])
+        self.seen = tuple(not {f"calcn_{side[0]}", f"toes_{side[0]}"}.isdisjoint(keypoints.bodies) for side in SIDES)
+        """Whether there are keypoints on each foot. The heel's sole is at the ankle of one that has none."""
+        drawn = np.concatenate([right if side == "right" else right * (1, 1, -1) for side in SIDES])
+        self._place = size[:, None] * drawn
+        for foot in range(0, len(names), len(_POINTS)):
+            on_foot = np.array([body == names[foot] for body in keypoints.bodies])
+            seen = on_foot & (np.linalg.norm(keypoints.positions - drawn[foot], axis=1) < _NEAR_HEEL)
+            if seen.any():
+                self._place[foot] = places[seen].mean(0)
+        for i, side in enumerate(SIDES):
+            if not self.seen[i]:
+                sole = i * len(_POINTS) + SOLE
+                self._body[sole], self._place[sole] = model.body(f"talus_{side[0]}").id, 0.0
+
+    def at(self, q: np.ndarray, qd: np.ndarray) -> FeetAt:
+        """The feet in a pose q (D,) that changes by qd (D,) per second."""
+        before, after = self._points(q - 0.5 * _STEP * qd), self._points(q + 0.5 * _STEP * qd)
+        return FeetAt(0.5 * (before + after), (after - before) / _STEP)
+
+    def _points(self, q: np.ndarray) -> np.ndarray:
+        qpos = self._data.qpos
+        qpos[self._coordinate] = q
+        qpos[self._follower] = polyval(qpos[self._leader], self._polynomial, tensor=False)
+        mujoco.mj_kinematics(self._model, self._data)
+        turn = self._data.xmat[self._body].reshape(-1, 3, 3)
+        points = self._data.xpos[self._body] + np.einsum("pij,pj->pi", turn, self._place)
+        return points.reshape(len(SIDES), len(_POINTS), 3)

@@ -1,0 +1,157 @@
+"""The ground that the feet meet: how fast it moves under them, and where it is."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from streamfit.gait.feet import BALL, SOLE
+
+STEADY = 0.08
+"""s for which a foot that stands moves with the ground at one velocity; a swinging one never does."""
+_LEVEL, _UNSTEADY = 0.10, 0.07
+"""m/s: mean vertical speed, and standard deviation of the horizontal velocity, of a foot that stands flat."""
+MOVING = 0.15
+"""m/s of a belt; what is slower is the ground at rest."""
+_SAME = 0.25
+"""m/s within which a velocity is that of the belt so far."""
+_MEMORY = 0.3
+"""s over which a belt's velocity is averaged."""
+
+
+class _Belt:
+    """The horizontal velocity of the ground under one foot: `mean` (x, z) m/s, None until the foot has stood.
+
+    `now` is that of a foot that moves steadily, as one that stands does; None of any other.
+    """
+
+    def __init__(self, period: float, seen: bool) -> None:
+        self.mean: np.ndarray | None = None
+        self.now: np.ndarray | None = None
+        self._period = period
+        self._parts = [SOLE, BALL] if seen else [SOLE]
+        self._rates: deque[np.ndarray] = deque(maxlen=round(STEADY / period))
+        self._otherwise = 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether the foot moves as the ground is known to."""
+        return self.mean is not None and self.now is not None and _alike(self.now, self.mean)
+
+    def look(self, rate: np.ndarray) -> None:
+        """Take a foot's rates (P, 3), one period after the last."""
+        self._rates.append(rate[self._parts])
+        rates = np.array(self._rates)
+        level = np.abs(rates[:, :, 1].mean(0)).max() < _LEVEL
+        steady = rates[:, :, [0, 2]].mean(1).std(0).max() < _UNSTEADY
+        whole = len(rates) == self._rates.maxlen
+        self.now = rates[:, :, [0, 2]].mean((0, 1)) if whole and level and steady else None
+
+    def learn(self, other: _Belt) -> None:
+        """Let the ground's velocity be that of the foot, once that is sure: while the other foot stands, this one may
+        as well be moved."""
+        if self.now is None or (not self.holds and other.now is not None and not _alike(other.now, self.now)):
+            self._otherwise = 0
+        elif self.mean is not None and self.holds:
+            self._otherwise = 0
+            self.mean = self.mean + (self.now - self.mean) * self._period / _MEMORY
+        else:
+            self._otherwise += 1
+            if self.mean is None or self._otherwise > len(self._rates):
+                self.mean, self._otherwise = self.now, 0
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.hypot(*(one - other)) < _SAME)
+
+
+class Belts:
+    """The horizontal velocity of the ground under both feet: of the floor none, of a treadmill that of its belts."""
+
+    def __init__(self, period: float, seen: Sequence[bool]) -> None:
+        """`seen`: whether there are keypoints on each foot; one without is only known at its ankle."""
+        self._belts = [_Belt(period, foot) for foot in seen]
+        self.velocity: np.ndarray | None = None
+        """(2, 2) m/s, x and z under each foot; None until one has stood."""
+
+    def note(self, rate: np.ndarray) -> bool:
+        """Take the feet's rates (2, P, 3), one period after the last; whether the ground proves to move otherwise than
+        was thought."""
+        for belt, foot in zip(self._belts, rate, strict=True):
+            belt.look(foot)
+        one, other = self._belts
+        one.learn(other)
+        other.learn(one)
+        before, self.velocity = self.velocity, self._known()
+        if before is None or self.velocity is None:
+            return False
+        return bool(np.hypot(*(self.velocity - before).T).max() > _SAME)
+
+    def _known(self) -> np.ndarray | None:
+        """The belts' velocities; what two feet hardly differ in is one belt."""
+        known = [belt.mean for belt in self._belts if belt.mean is not None]
+        if not known:
+            return None
+        if _alike(known[0], known[-1]):
+            shared = np.mean(known, axis=0)
+            return np.tile(shared if np.hypot(*shared) > MOVING else 0.0 * shared, (len(self._belts), 1))
+        return np.array(known)
+
+
+class Floor:
+    """The plane that feet rest on, and how high above it each of their points (2, P) does.
+
+    A Kalman filter of each point's height at rest (points err alike from person to person, by shoes and by the angle of
+    the foot, so each has its own) and of the plane's two slopes, which they share.
+    """
+
+    _OWN, _SLOPE = 0.03, 0.03
+    """Standard deviation of a point's height about the others' (m), and of a slope."""
+    _NOISE, _DRIFT = 0.006, 0.004
+    """m: of a height at rest, and its change in a second."""
+    _GATE = 3.0
+    """Standard deviations."""
+
+    def __init__(self, feet: int, points: int) -> None:
+        self._shape = (feet, points)
+        self._origin: np.ndarray | None = None
+
+    @property
+    def known(self) -> bool:
+        return self._origin is not None
+
+    def begin(self, place: np.ndarray) -> None:
+        """Start anew from a point (3,) that rests."""
+        count = self._shape[0] * self._shape[1]
+        self._origin = place
+        self._state = np.zeros(count + 2)
+        self._covariance = np.diag([self._OWN**2] * count + [self._SLOPE**2] * 2)
+
+    def height(self, place: np.ndarray) -> np.ndarray:
+        """Heights (2, P) of the points (2, P, 3) above where they rest, m."""
+        assert self._origin is not None
+        away = place - self._origin
+        rest = self._state[:-2].reshape(self._shape) + away[..., 0] * self._state[-2] + away[..., 2] * self._state[-1]
+        return np.asarray(away[..., 1] - rest)
+
+    def rests(self, place: np.ndarray, points: np.ndarray, seconds: float) -> None:
+        """The points (2, P, 3) among which those in `points` (2, P) have rested for another time (s).
+
+        A height that is beyond all expectation is not taken.
+        """
+        assert self._origin is not None
+        count = len(self._state) - 2
+        self._covariance[range(count), range(count)] += self._DRIFT**2 * seconds
+        noise = self._NOISE**2 * STEADY / seconds
+        for index in np.flatnonzero(points):
+            away = place.reshape(-1, 3)[index] - self._origin
+            row = np.zeros(count + 2)
+            row[index], row[-2], row[-1] = 1.0, away[0], away[2]
+            gain, error = self._covariance @ row, away[1] - row @ self._state
+            if error**2 > self._GATE**2 * (row @ gain + self._NOISE**2):
+                continue
+            gain /= row @ gain + noise
+            self._state = self._state + gain * error
+            self._covariance = self._covariance - np.outer(gain, row @ self._covariance)
