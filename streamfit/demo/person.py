@@ -52,11 +52,10 @@ def true_subject(skeleton: Skeleton, keypoints: KeypointSet, seed: int = 1) -> S
 
 def twins(keypoints: KeypointSet) -> np.ndarray:
     """Index (K,) of each keypoint's mirror image on the other side, its own in the middle."""
-    places = [
-        (body.removesuffix("_r").removesuffix("_l"), *np.round(place, 6))
-        for body, place in zip(keypoints.bodies, keypoints.positions, strict=True)
-    ]
-    return np.array([places.index((*place[:3], -place[3])) for place in places])
+    sides = {"_r": "_l", "_l": "_r"}
+    places = [(body, *np.round(place, 6)) for body, place in zip(keypoints.bodies, keypoints.positions, strict=True)]
+    mirrored = [(body[:-2] + sides.get(body[-2:], body[-2:]), x, y, -z) for body, x, y, z in places]
+    return np.array([places.index(place) for place in mirrored])
 
 
 def motion(

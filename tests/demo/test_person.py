@@ -3,7 +3,7 @@
 import mujoco
 import numpy as np
 
-from streamfit.demo.person import true_subject
+from streamfit.demo.person import true_subject, twins
 from streamfit.demo.posing import PosedPoints
 
 
@@ -49,3 +49,11 @@ def test_the_person_is_the_same_every_time_and_nearly_symmetric(skeleton, keypoi
 def test_the_person_stands_as_tall_as_an_adult(walked, keypoints):
     assert 1.6 < walked.keypoints[0, keypoints.names.index("Head"), 2] < 1.8
     assert 0.8 < walked.keypoints[0, keypoints.names.index("mhip"), 2] < 1.05
+
+
+def test_what_sits_on_a_limb_has_its_twin_on_the_other(keypoints):
+    """Also where it is drawn in the plane that halves the limb."""
+    twin = twins(keypoints)
+    np.testing.assert_array_equal(twin[twin], np.arange(len(twin)))
+    sided = [i for i, body in enumerate(keypoints.bodies) if body.endswith(("_r", "_l"))]
+    assert all(keypoints.bodies[twin[i]][:-2] == keypoints.bodies[i][:-2] and twin[i] != i for i in sided)
