@@ -346,7 +346,8 @@ class Window:
         size = normal.shape[0]
         factor = cholesky(normal + jnp.eye(size, dtype=normal.dtype), symmetrize_input=False)
         half = jax.scipy.linalg.cho_solve((factor, True), middle)
-        return jnp.diag(jax.scipy.linalg.cho_solve((factor, True), half.T))
+        variance = jnp.diag(jax.scipy.linalg.cho_solve((factor, True), half.T))
+        return jnp.maximum(variance, 0.0)  # rounding, where hardly anything is seen
 
     def _linearise(self, model: Model, controls: Array, weights: Float[Array, "F M"], slots: Slots) -> _Terms:
         def one(weights: Array, view_place: Array, seen: Array, share: Array) -> _Terms:
