@@ -182,7 +182,8 @@ def _moved(case: Case, name: str, motion: Motion | None) -> Tracked:
     rig, _ = case.cameras
     followed = (motion.state != "lost")[:, None]
     q, sd = np.where(followed, motion.q, np.nan), np.where(followed, motion.sd, np.nan)
-    return Tracked(name, rig, motion.t, q, case.figure.keypoints(q) @ rig.to_ground, sd, case.fitted.events)
+    points, fitted = case.figure.keypoints(q) @ rig.to_ground, case.fitted
+    return Tracked(name, rig, motion.t, q, points, sd, fitted.events, fitted.steps)
 
 
 def _whole(case: Case, fit: Fit) -> Movement:

@@ -9,6 +9,7 @@ import numpy as np
 
 from streamfit import __version__
 from streamfit.cameras import REFERENCE_WIDTH
+from streamfit.commands.evaluate_gait import spatiotemporal
 from streamfit.commands.fit_report import LIMITS
 from streamfit.commands.recording import Recording
 from streamfit.commands.sightings import Sightings
@@ -28,6 +29,7 @@ class Tracked(Movement):
     sd: np.ndarray
     """(T, D) posterior standard deviation, rad or m; NaN where there is no fit."""
     events: Sequence[dict[str, Any]]
+    steps: Sequence[dict[str, Any]]
     """Of the gait, as published."""
 
 
@@ -78,6 +80,7 @@ def evaluation(
         },
         "methods": {method.name: _agreement(method, cameras, keypoints) for method in methods},
         "angles": {m.name: _angles(m.movement, skeleton) for m in methods if m.movement is not None},
+        "gait": spatiotemporal(next((m.movement.steps for m in methods if isinstance(m.movement, Tracked)), ())),
         "curve_px": CURVE.tolist(),
     }
     report["summary"] = _sentence(report)

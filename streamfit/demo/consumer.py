@@ -32,6 +32,7 @@ class Received:
         self.first = self.last = 0.0
         self.states: list[str] = []
         self.gaps = 0
+        self.events: list[tuple[float, str, str, float]] = []
         self._seq: int | None = None
 
     def model(self, message: dict[str, Any]) -> None:
@@ -51,6 +52,9 @@ class Received:
         self.latency.append(message["latency"])
         self.states.append(message["state"])
 
+    def gait(self, message: dict[str, Any]) -> None:
+        self.events.append((message["t"], message["side"], message["event"], message["detected"]))
+
     @property
     def rate(self) -> float:
         """Answers per second, lately."""
@@ -58,7 +62,7 @@ class Received:
         return (len(self.arrival) - 1) / span if span > 0 else 0.0
 
     def save(self, path: Path) -> None:
-        """An npz: `t`, `degrees` (T, D; metres where it is no angle), `coordinates`, `latency`, .."""
+        """An npz: `t`, `degrees` (T, D; metres where it is no angle), `coordinates`, `latency`, `events`, .."""
         factor = np.degrees(self.radians.astype(float))
         factor[~self.radians] = 1.0
         np.savez(
@@ -69,6 +73,7 @@ class Received:
             latency=np.array(self.latency),
             tracking=np.array(self.states) == "tracking",
             gaps=self.gaps,
+            events=np.array(self.events, [("t", "<f8"), ("side", "<U5"), ("event", "<U12"), ("detected", "<f8")]),
             seconds=self.last - self.first,
         )
 
@@ -79,7 +84,7 @@ def consume(publish: str, until: float, ready: Path, output: Path) -> None:
     with zmq.Context() as context, context.socket(zmq.SUB) as socket, Screen() as screen:
         socket.set(zmq.LINGER, 0)
         socket.set(zmq.RCVHWM, 100_000)
-        for kind in ("status", "model/", "kinematics/"):
+        for kind in ("status", "model/", "kinematics/", "gait/", "steps/"):
             socket.subscribe(kind)
         socket.connect(publish)
         while socket.poll(int(1000 * (_SILENCE if received.t else _PATIENCE))):
@@ -96,11 +101,25 @@ def consume(publish: str, until: float, ready: Path, output: Path) -> None:
             if message["type"] == "model":
                 received.model(message)
                 continue
+            if message["type"] == "gait":
+                received.gait(message)
+                screen.say(f"{message['t']:6.2f} s   {message['side']} {message['event'].replace('_', ' ')}")
+                continue
+            if message["type"] == "steps":
+                screen.say(_step(message))
+                continue
             received.kinematics(message)
             _show(screen, received, message)
             if message["t"] >= until - 1e-6:
                 break
     received.save(output)
+
+
+def _step(message: dict[str, Any]) -> str:
+    """A step in a line, by what is known of it."""
+    known = [("step", "step_length", "m"), ("stride", "stride_length", "m"), ("", "speed", "m/s")]
+    parts = [f"{what} {message[key]:.2f} {unit}".strip() for what, key, unit in known if message[key] is not None]
+    return f"{message['t']:6.2f} s   {message['side']} step   " + "   ".join([*parts, f"{message['cadence']:.0f} /min"])
 
 
 def _show(screen: Screen, received: Received, message: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from streamfit.demo.processes import (
     write_config,
 )
 from streamfit.demo.recording import demo_files
-from streamfit.demo.score import angle_errors, instants
+from streamfit.demo.score import angle_errors, event_errors, instants
 from streamfit.errors import InputError
 from streamfit.session.mcap_file import read_session
 
@@ -108,6 +108,10 @@ def _report(console: Console, session: Path, truth: Path | None, received: dict[
         table.add_row("angle error (RMSE)", "legs / all rotations")
         table.add_row("  against the truth", f"{errors.legs:.2f} / {errors.all:.2f} deg")
         table.add_row("  mean removed", f"{errors.legs_centred:.2f} / {errors.all_centred:.2f} deg")
+        feet = event_errors(received["events"], truth)
+        table.add_row("foot strikes and offs", f"{feet.found} of {feet.true} found, {feet.false} false")
+        table.add_row("  median error", f"strikes {1000 * feet.strike:.0f}, offs {1000 * feet.off:.0f} ms")
+        table.add_row("  told after", f"{1000 * feet.delay:.0f} ms (median)")
     console.print(table)
 
 

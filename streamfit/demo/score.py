@@ -18,6 +18,8 @@ LEGS = (
 _LEFT_OUT = ("mtp", "wrist")
 _SETTLING = 0.15
 """s after the start that do not count."""
+_ONE_EVENT, _ENDING = 0.25, 0.3
+"""s within which two events may be one, and s at the end that do not count."""
 _TOGETHER = 1e-3
 """s within which views are one instant."""
 
@@ -55,6 +57,41 @@ def angles_at(t: np.ndarray, coordinates: list[str], truth: Path) -> tuple[np.nd
     known = [i for i, name in enumerate(names) if name in coordinates and not name.startswith(_LEFT_OUT)]
     inside = (t >= times[0] + _SETTLING) & (t <= times[-1]) if len(times) else np.zeros(len(t), bool)
     return inside, {names[i]: np.interp(t, times, angles[:, i]) for i in known}
+
+
+@dataclass(frozen=True)
+class EventErrors:
+    """Foot events against the truth: how many there are, were found and were false; median error and delay, s."""
+
+    true: int
+    found: int
+    false: int
+    strike: float
+    off: float
+    delay: float
+
+
+def event_errors(events: np.ndarray, truth: Path) -> EventErrors:
+    """Of events with the fields `t`, `side`, `event` and `detected`, matched one to one within 0.25 s.
+
+    The last 0.3 s of the truth are left out: their events are detected after the end.
+    """
+    with np.load(truth) as file:
+        true = [event for event in file["events"] if event["t"] < file["t"][-1] - _ENDING]
+        last = file["t"][-1] - _ENDING
+    left = list(events)
+    errors: dict[str, list[float]] = {"foot_strike": [], "foot_off": []}
+    delays = []
+    for event in true:
+        same = [e for e in left if (e["side"], e["event"]) == (event["side"], event["event"])]
+        near = min(same, key=lambda e: abs(float(e["t"] - event["t"])), default=None)
+        if near is not None and abs(near["t"] - event["t"]) <= _ONE_EVENT:
+            left = [e for e in left if e is not near]
+            errors[str(event["event"])].append(abs(float(near["t"] - event["t"])))
+            delays.append(float(near["detected"] - near["t"]))
+    strike, off, delay = (float(np.median(x)) if x else np.nan for x in (*errors.values(), delays))
+    false = sum(1 for e in left if e["t"] < last)
+    return EventErrors(len(true), len(delays), false, strike, off, delay)
 
 
 def instants(recording: SessionFile) -> int | None:

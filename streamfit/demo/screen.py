@@ -26,6 +26,8 @@ _IN_A_LINE = (
 )
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 48
+_LINES = 4
+"""Of what has happened, in the live table."""
 _HISTORY, _EVERY = 3.0, 0.1
 """s that a curve shows, and between two pictures."""
 
@@ -38,6 +40,7 @@ class Screen:
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._past: deque[tuple[float, np.ndarray]] = deque()
         self._drawn = -np.inf
+        self._said: deque[str] = deque(maxlen=_LINES)
 
     def __enter__(self) -> "Screen":
         if self._live:
@@ -66,8 +69,16 @@ class Screen:
             values = "  ".join(f"{name} {degrees[name][0]:6.1f}" for name in _IN_A_LINE if name in degrees)
             self._console.print(f"{head}   {values}", soft_wrap=True, highlight=False)
 
+    def say(self, line: str) -> None:
+        """Something that has happened: in the live table the last few of them."""
+        if self._live:
+            self._said.append(line)
+        else:
+            self._console.print(f"    {line}", soft_wrap=True, highlight=False)
+
     def _table(self, head: str, names: list[str], degrees: dict[str, tuple[float, float]]) -> Table:
-        table = Table(title=head, title_justify="left", box=None, padding=(0, 1))
+        table = Table(title=head, title_justify="left", box=None, padding=(0, 1), caption_justify="left")
+        table.caption = "\n".join(self._said)
         for column in ("coordinate", "deg", "± sd"):
             table.add_column(column, justify="left" if column == "coordinate" else "right")
         table.add_column(f"last {_HISTORY:g} s", width=_WIDTH)

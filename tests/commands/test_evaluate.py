@@ -23,6 +23,7 @@ import streamfit.commands.evaluate as command
 import streamfit.commands.evaluate_pictures as drawing
 from streamfit.cli import main
 from streamfit.commands.evaluate import Case, evaluate_session
+from streamfit.commands.evaluate_gait import PARAMETERS
 from streamfit.commands.evaluate_tables import Tracked
 from streamfit.commands.recording import open_recording
 from streamfit.fit.calibration import Movement
@@ -235,17 +236,23 @@ def test_a_person_who_is_never_fitted(
     assert not (tmp_path / "room.png").exists()
 
 
+def step(side: str, t: float, length: float | None) -> dict[str, Any]:
+    """A step of which only the length matters."""
+    return dict.fromkeys(PARAMETERS, 1.0) | {"side": side, "t": t, "step_length": length}
+
+
 def test_angles_are_cut_into_strides_where_there_are_foot_strikes(
     recorded: Recorded, evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two of the right foot make one stride; what the other foot did, and what was no strike, does not matter."""
     strikes = [("right", "foot_strike", 0.1), ("right", "foot_strike", 0.7), ("left", "foot_off", 0.3)]
     events = [{"side": side, "event": event, "t": t} for side, event, t in strikes]
+    steps = [step("right", 0.7, 0.60), step("right", 1.9, 0.64), step("left", 1.3, 0.56), step("left", 2.5, None)]
     known = recorded.motion
 
     def walked(case: Case) -> dict[str, Callable[[], Movement]]:
         sd = np.full_like(known.q, 0.01)
-        return {"live": lambda: Tracked("live", case.cameras[0], known.t, known.q, known.points, sd, events)}
+        return {"live": lambda: Tracked("live", case.cameras[0], known.t, known.q, known.points, sd, events, steps)}
 
     given = []
     monkeypatch.setattr(command, "movements", walked)
@@ -255,6 +262,16 @@ def test_angles_are_cut_into_strides_where_there_are_foot_strikes(
     assert not others
     assert times == {"right": [0.1, 0.7], "left": []}
     np.testing.assert_allclose(angles.sd, np.degrees(0.01))
+    length = read(tmp_path)["gait"]["step_length"]
+    assert length["right"]["count"] == 2
+    assert length["right"]["mean"] == pytest.approx(0.62)
+    assert length["right"]["sd"] == pytest.approx(0.02 * np.sqrt(2))
+    assert length["right"]["variation"] == pytest.approx(0.02 * np.sqrt(2) / 0.62)
+    assert length["left"] == {"count": 1, "mean": pytest.approx(0.56), "sd": None, "variation": None}
+    assert length["asymmetry"] == pytest.approx(0.06 / 0.59)
+    assert read(evaluated)["gait"] == {}
+    assert "<h2>Steps</h2>" in (tmp_path / "report.html").read_text()
+    assert "<h2>Steps</h2>" not in (evaluated / "report.html").read_text()
     assert "each thin line is one stride" in (tmp_path / "report.html").read_text()
     assert "no foot strikes" in (evaluated / "report.html").read_text()
 

@@ -57,6 +57,10 @@ def test_the_simulated_walk_streams_and_is_compared_with_its_truth():
     legs, every = (float(x) for x in re.findall(r"[\d.]+", row(done.stdout, "  mean removed"))[:2])
     assert 0 < legs < 2.5
     assert 0 < every < 3.5
+    assert re.search(r"\d\.\d\d s   (left|right) foot strike", done.stdout)
+    assert re.search(r"(left|right) step   step 0\.\d\d m   stride 1\.\d\d m", done.stdout)
+    found, true = (int(x) for x in re.findall(r"\d+", row(done.stdout, "foot strikes and offs"))[:2])
+    assert found > true / 2
     assert not any(psutil.pid_exists(pid) for pid in processes(done.stdout))
 
 

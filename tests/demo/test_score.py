@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streamfit.demo.score import angle_errors, instants
+from streamfit.demo.score import angle_errors, event_errors, instants
 from streamfit.session.mcap_file import SessionWriter, read_session
 from streamfit.wire.packing import encode
 
@@ -64,3 +64,22 @@ def test_instants_of_free_running_cameras_are_for_the_daemon_to_choose(tmp_path)
         {"a": np.arange(60) / 60, "b": 0.005 + np.arange(60) / 60.1, "c": 0.011 + np.arange(60) / 59.9},
     )
     assert instants(recorded) is None
+
+
+def test_events_are_matched_one_to_one(tmp_path):
+    strike, off = "foot_strike", "foot_off"
+    true = [(1.0, "left", strike), (1.4, "right", off), (2.0, "left", strike), (4.9, "left", off)]
+    found = [
+        (1.02, "left", "foot_strike", 1.1),
+        (1.1, "left", "foot_strike", 1.2),
+        (1.39, "right", "foot_off", 1.5),
+        (2.3, "left", "foot_strike", 2.4),
+        (4.8, "left", "foot_off", 4.9),
+    ]
+    fields = [("t", "<f8"), ("side", "<U5"), ("event", "<U12")]
+    np.savez(tmp_path / "truth.npz", t=np.arange(0, 5.01, 0.01), events=np.array(true, fields))
+    errors = event_errors(np.array(found, [*fields, ("detected", "<f8")]), tmp_path / "truth.npz")
+    assert (errors.true, errors.found, errors.false) == (3, 2, 2)
+    assert errors.strike == pytest.approx(0.02)
+    assert errors.off == pytest.approx(0.01)
+    assert errors.delay == pytest.approx(0.095)

@@ -34,3 +34,16 @@ def test_a_terminal_gets_a_table_with_curves():
     assert row.count("█") >= 3
     assert row.count("▁") >= 3
     assert "\x1b[?25h" in text  # the cursor is shown again
+
+
+def test_what_happens_is_said_as_it_happens():
+    out = io.StringIO()
+    with Screen(Console(file=out, width=100, color_system=None)) as screen:
+        screen.say("1.50 s   right foot strike")
+    assert "1.50 s   right foot strike" in out.getvalue()
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120, color_system=None, legacy_windows=False)
+    with Screen(console) as screen:
+        screen.say("1.50 s   right foot strike")
+        screen.show(1.6, {"knee_angle_r": (20.0, 1.5)}, "tracking", 100.0, 0.004)
+    assert "right foot strike" in out.getvalue()
