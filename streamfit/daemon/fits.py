@@ -56,7 +56,8 @@ class Fits:
     `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after
     the window had left their time; `states` says how each person is followed; `rms_px` (C,) is each camera's
     mean residual, px, `exchanged` (C,) the share of its recent views that had left and right exchanged; `clocks` are
-    the cameras', which all persons share. Dates the answers with `clock` (s, that of the arrivals).
+    the cameras', which all persons share. Dates the answers with `clock` (s, that of
+    the arrivals), gait events with `received`, the largest capture time that has come (s).
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Fits:
         lag: float,
         tracker_factory: TrackerFactory,
         clock: Callable[[], float],
+        received: Callable[[], float],
     ):
         self.failures = 0
         self.too_late = 0
@@ -74,7 +76,7 @@ class Fits:
         self.rms_px = np.full(len(equipment.rig.names), np.nan)
         self.exchanged = np.zeros(len(equipment.rig.names))
         self._session, self._equipment, self._lag = session, equipment, lag
-        self._tracker_factory, self._clock = tracker_factory, clock
+        self._tracker_factory, self._clock, self._received = tracker_factory, clock, received
         self._trackers: dict[str, Tracker] = {}
         self._gaits: dict[str, Gait] = {}
         self._introduced: set[str] = set()
@@ -157,7 +159,7 @@ class Fits:
     def _walk(self, person: str, tracker: Tracker) -> list[Answer]:
         """What of a person's gait has become certain."""
         gait = self._gait(person)
-        return [] if gait is None else self._moves(person, gait.update(self._last_t, tracker.course()), self._last_t)
+        return [] if gait is None else self._moves(person, gait.update(self._last_t, tracker.course()))
 
     def _contacts(self, person: str, estimate: Estimate) -> Contacts | None:
         gait = self._gait(person)
@@ -171,8 +173,10 @@ class Fits:
             self._gaits[person] = Gait(e.skeleton, e.subject.scale, e.keypoints, places)
         return self._gaits.get(person)
 
-    def _moves(self, person: str, found: list[FootEvent | Step], detected: float) -> list[Answer]:
-        to_ground = self._equipment.rig.to_ground
+    def _moves(self, person: str, found: list[FootEvent | Step]) -> list[Answer]:
+        if not found:
+            return []
+        to_ground, detected = self._equipment.rig.to_ground, max(self._received(), self._last_t)
         return [
             answers.steps(self._session, person, one)
             if isinstance(one, Step)
@@ -184,7 +188,7 @@ class Fits:
         try:
             smoothed = self._smoothed(person, tracker.finish())
             gait = self._gaits.pop(person, None)
-            return smoothed if gait is None else smoothed + self._moves(person, gait.finish(), self._last_t)
+            return smoothed if gait is None else smoothed + self._moves(person, gait.finish())
         except Exception:
             self._failed(f"the end of person {person}'s window is lost")
             return []

@@ -53,7 +53,8 @@ class LiveSession:
         self.rejected: Counter[str] = Counter()
         self.details: dict[str, str] = {}
         self.assembler = Assembler(len(rig.names), ingest.sync, ingest.wait)
-        self.fits = Fits(name, Equipment(skeleton, rig, keypoints, subject), lag, tracker_factory, clock)
+        equipment = Equipment(skeleton, rig, keypoints, subject)
+        self.fits = Fits(name, equipment, lag, tracker_factory, clock, self._received)
         self._roster = Roster()
         self._history = History()
         self._camera_index = {camera: i for i, camera in enumerate(rig.names)}
@@ -106,6 +107,10 @@ class LiveSession:
     def finish(self) -> Iterator[list[Answer]]:
         """The smoothed answers still owed; the next instant starts anew."""
         yield self.fits.finish()
+
+    def _received(self) -> float:
+        """The largest capture time of the views that came lately, s."""
+        return max((c.last_t for c in self.assembler.cameras if c.last_t is not None), default=float("-inf"))
 
     def _handed_out(self, instants: list[Instant]) -> list[Instant]:
         for instant in instants:
