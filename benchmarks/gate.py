@@ -18,9 +18,10 @@ class Rule:
     most: float | None = None
 
 
+# repeated runs on one machine differ by a tenth; processors differ in what they do best
 RULES = (
-    Rule("instant_to_yardstick", "an instant's computing, over that of a fixed NumPy computation", 1.25),
-    Rule("around_the_fit_to_yardstick", "all of an instant but the fit, over the same", 1.4),
+    Rule("instant_to_yardstick", "an instant's computing, over that of a fixed NumPy computation", 1.5),
+    Rule("around_the_fit_to_yardstick", "all of an instant but the fit, over the same", 1.6),
     Rule("cameras_16_to_2", "an instant's computing, 16 cameras over 2", 1.25, most=2.0),
     Rule("lost", "instants that were not answered at full speed", 1.0, most=0.0),
     Rule("gaps", "answers that were sent and not received at full speed", 1.0, most=0.0),

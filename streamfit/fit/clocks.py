@@ -30,6 +30,8 @@ KNOWN = 0.5
 """Share of OFFSET below which a clock counts as known and takes part in the median."""
 CLEARLY = 3.0
 """Standard deviations up to which an offset is not applied, and beyond which it is shrunk the less (James-Stein)."""
+OFTEN = 0.1
+"""s over which what is heard is added up."""
 LONGEST = 1.0
 """s between two looks that count as watched; after a longer gap drifts are as uncertain as before."""
 MEMORY = 30.0
@@ -93,6 +95,7 @@ class Clocks:
         self.offset = np.zeros(cameras)
         self.drift = np.zeros(cameras)
         self.applied = np.zeros(cameras)
+        self._heard = np.zeros((2, cameras))
         self._covariance = np.tile(np.diag([OFFSET**2, DRIFT**2]), (cameras, 1, 1))
         self._t = -np.inf
 
@@ -108,9 +111,13 @@ class Clocks:
 
     def note(self, t: float, information: Float[Array, " C"], force: Float[Array, " C"]) -> None:
         """Learn from an instant: terms (1/s^2, 1/s) of what is still to be added to each camera's times."""
+        self._heard += information, force
+        if self._t <= t < self._t + OFTEN:
+            return
         dt = float(np.clip(t - self._t, 0.0, LONGEST)) if np.isfinite(self._t) else 0.0
         self._t = t
-        information, force = TOGETHER * information, TOGETHER * force
+        information, force = TOGETHER * self._heard
+        self._heard[:] = 0.0
         force = force - information * (self.offset - self.applied)
         self.offset += dt * self.drift
         forward = np.array([[1.0, dt], [0.0, 1.0]])

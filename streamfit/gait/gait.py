@@ -125,7 +125,7 @@ class Gait:
         effort = self._effort(rate, self._heights(feet))
         self._path += (feet.rate - rate)[:, 0] * PERIOD
         self._slowest.append(float(effort.min()))
-        noise = float(np.percentile(self._slowest, 25))
+        noise = sorted(self._slowest)[len(self._slowest) // 4]
         out: list[FootEvent | Step] = []
         for i, side in enumerate(SIDES):
             path = feet.place[i] - self._path[i]
