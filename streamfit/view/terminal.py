@@ -1,21 +1,28 @@
 """How every command speaks to the person who typed it."""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import click
 
 from streamfit.errors import InputError
 
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
 BAD_INPUT = 2
+AGAIN = 0.02  # s
 INTERRUPTED = 130
 
 
 def run(command: click.Command) -> NoReturn:
     """Run a command and exit: 0 on success, 2 after one line on stderr for bad input, 130 on Ctrl-C."""
+    sys.unraisablehook = _heed_ctrl_c
     try:
         status = command.main(standalone_mode=False)
     except click.UsageError as error:
@@ -31,6 +38,16 @@ def run(command: click.Command) -> NoReturn:
         sys.stderr.flush()
         os._exit(INTERRUPTED)  # a compilation that was interrupted does not survive the usual way out
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _heed_ctrl_c(ignored: "UnraisableHookArgs") -> None:
+    """Ctrl-C that comes while Python cannot raise anything (JAX has a callback at every collection) comes again."""
+    if ignored.exc_type is KeyboardInterrupt:
+        main = threading.main_thread().ident
+        assert main is not None
+        threading.Timer(AGAIN, signal.pthread_kill, (main, signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 class Show(Protocol):
