@@ -130,6 +130,7 @@ class Fits:
             estimate = tracker.answer(instant.t, views)
             if not (np.isfinite(estimate.q).all() and np.isfinite(estimate.qd).all()):
                 raise FloatingPointError("the fit is not finite")
+            moves = answers.kinematics(self._session, person, estimate, self._contacts(person, estimate))
         except Exception:
             # whatever it is, it is this person's alone: the others and their sessions go on
             self._failed(f"person {person} starts afresh after t = {instant.t:.6f} s")
@@ -140,9 +141,7 @@ class Fits:
         self.states[person] = estimate.state
         self._note_residuals(estimate)
         self.exchanged = np.mean([tracker.exchanged for tracker in self._trackers.values()], axis=0)
-        done.append(answers.kinematics(self._session, person, estimate, self._contacts(person, estimate)))
-        done.append(answers.bodies(self._session, person, estimate))
-        return done
+        return [*done, moves, answers.bodies(self._session, person, estimate)]
 
     def _settled(self, person: str) -> list[Answer]:
         if person not in self._trackers:

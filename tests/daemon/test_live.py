@@ -165,3 +165,13 @@ def test_sessions_share_nothing(live: LiveSession) -> None:
     answers(live, 0.0, [view("nowhere"), view(order=FAIL)])
     assert not other.rejected
     assert other.fits.failures == 0
+
+
+def test_a_gait_that_fails_is_its_persons_alone(live: LiveSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(live, 0.0, [view(person="p1"), view(person="p2")])
+    failing = live.fits._gaits["p1"]
+    monkeypatch.setattr(failing, "contacts", lambda *_: 1 / 0)
+    done = answers(live, 0.01, [view(person="p1"), view(person="p2")])
+    assert [topic for topic in topics(done) if topic.startswith("kin")] == ["kinematics/s/p2"]
+    assert live.fits.failures == 1
+    assert "kinematics/s/p1" in topics(answers(live, 0.02, [view(person="p1"), view(person="p2")]))
