@@ -33,7 +33,7 @@ def disturbed(file: SessionFile, output: Path, change: Change) -> None:
 
 def exchanged_sides(camera: str, every: int, skeleton: Skeleton, keypoints: KeypointSet) -> Change:
     """Left and right of one camera exchanged in every so many messages."""
-    twin = mirrored(skeleton, keypoints)
+    twin = mirrored(keypoints)
     if (twin == np.arange(len(twin))).all():
         raise InputError(f"keypoint set {keypoints.name}: no keypoint has a mirror image")
     return lambda number, t, view: view.xyc[twin] if view.camera == camera and number % every == 0 else view.xyc

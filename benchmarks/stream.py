@@ -9,8 +9,9 @@ from scipy.interpolate import CubicSpline
 from streamfit.cameras import Rig
 from streamfit.demo.detector import detect
 from streamfit.demo.motions import RATE, walk
-from streamfit.demo.person import Motion, motion, true_subject, twins
+from streamfit.demo.person import Motion, motion, true_subject
 from streamfit.demo.room import room
+from streamfit.fit.exchange import mirrored
 from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -81,7 +82,7 @@ def keypoint_set(name: str) -> KeypointSet:
         return KeypointSet.load(name)
     whole = KeypointSet.load("movi87")
     first = np.arange(26)
-    kept = np.union1d(first, twins(whole)[first])
+    kept = np.union1d(first, mirrored(whole)[first])
     return KeypointSet(
         name,
         tuple(whole.names[i] for i in kept),

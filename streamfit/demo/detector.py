@@ -10,8 +10,9 @@ from scipy.stats import chi2
 from streamfit.cameras import Rig
 from streamfit.demo.motions import RATE
 from streamfit.demo.occlusion import body_balls, hidden
-from streamfit.demo.person import Motion, twins
+from streamfit.demo.person import Motion
 from streamfit.demo.room import project
+from streamfit.fit.exchange import mirrored
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 
@@ -98,4 +99,4 @@ def _bursts(count: int, per_second: float, length: tuple[float, float], draw: np
 def _leg_pairs(keypoints: KeypointSet) -> np.ndarray:
     """For each keypoint the one (K,) that a detector takes it for when it confuses the legs."""
     on_leg = np.array([body.startswith(("femur", "tibia", "talus", "calcn", "toes")) for body in keypoints.bodies])
-    return np.where(on_leg, twins(keypoints), np.arange(len(on_leg)))
+    return np.where(on_leg, mirrored(keypoints), np.arange(len(on_leg)))

@@ -7,6 +7,7 @@ import numpy as np
 from streamfit.demo.motions import RATE
 from streamfit.demo.posing import PosedPoints
 from streamfit.demo.steps import Event
+from streamfit.fit.exchange import mirrored
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import DEFAULT_NOISE, PERSISTENT, SKIN, Subject
 
@@ -32,7 +33,7 @@ def true_subject(skeleton: Skeleton, keypoints: KeypointSet, seed: int = 1) -> S
     """The person's true scale and keypoint offsets; half of the offsets' variance is common to both sides."""
     draw = np.random.default_rng(seed)
     own, common = draw.normal(size=(2, len(keypoints.names), 3))
-    twin = twins(keypoints)
+    twin = mirrored(keypoints)
     mirror = np.where(twin < np.arange(len(twin)), -1.0, 1.0)
     common = common[np.minimum(twin, np.arange(len(twin)))]
     common[:, 2] *= mirror
@@ -48,14 +49,6 @@ def true_subject(skeleton: Skeleton, keypoints: KeypointSet, seed: int = 1) -> S
         persistent=np.full(len(keypoints.names), PERSISTENT),
         fit={"method": "truth"},
     )
-
-
-def twins(keypoints: KeypointSet) -> np.ndarray:
-    """Index (K,) of each keypoint's mirror image on the other side, its own in the middle."""
-    sides = {"_r": "_l", "_l": "_r"}
-    places = [(body, *np.round(place, 6)) for body, place in zip(keypoints.bodies, keypoints.positions, strict=True)]
-    mirrored = [(body[:-2] + sides.get(body[-2:], body[-2:]), x, y, -z) for body, x, y, z in places]
-    return np.array([places.index(place) for place in mirrored])
 
 
 def motion(

@@ -31,7 +31,7 @@ MOST, SOME = 0.5, 0.15
 """Share of them the other way round: the camera's sides are exchanged; are exchanged now and then."""
 
 
-def mirrored(skeleton: Skeleton, keypoints: KeypointSet) -> np.ndarray:
+def mirrored(keypoints: KeypointSet) -> np.ndarray:
     """The keypoint (K,) that is each one's mirror image, itself where there is none; by place, not by name."""
     sides = {"_r": "_l", "_l": "_r"}
     twin = [body[:-2] + sides[body[-2:]] if body[-2:] in sides else body for body in keypoints.bodies]
@@ -49,7 +49,7 @@ def sides_exchanged(
     evidence: Evidence, skeleton: Skeleton, keypoints: KeypointSet, subject: Subject
 ) -> tuple[list[Finding], list[int]]:
     """What was found, and the indices of the trials whose sides are exchanged."""
-    mirror = mirrored(skeleton, keypoints)
+    mirror = mirrored(keypoints)
     if (mirror != np.arange(len(mirror))).sum() < 2 * FEWEST_PAIRS:
         return [], []
     trials = _trials(evidence, skeleton, keypoints, subject, mirror)

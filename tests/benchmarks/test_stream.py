@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from stream import Shape, keypoint_set, rig_of, simulate
 
-from streamfit.demo.person import twins
 from streamfit.demo.room import project
+from streamfit.fit.exchange import mirrored
 from streamfit.session.mcap_file import read_session
 from streamfit.skeleton import Skeleton
 from streamfit.wire.messages import KeypointsMessage, decode_ingest
@@ -14,7 +14,7 @@ from streamfit.wire.messages import KeypointsMessage, decode_ingest
 def test_the_marker_set_has_47_points_and_both_sides_of_each() -> None:
     markers = keypoint_set("movi47")
     assert len(markers.names) == len(set(markers.names)) == 47
-    assert (np.sort(twins(markers)) == np.arange(47)).all()
+    assert (np.sort(mirrored(markers)) == np.arange(47)).all()
 
 
 @pytest.mark.parametrize("shape", [Shape(cameras=2, keypoints="coco17", rate=240.0), Shape(cameras=3, people=2)])

@@ -26,7 +26,7 @@ def test_a_camera_with_left_and_right_exchanged_is_named(skeleton: Skeleton, eve
     rig = Rig.load(Path(__file__).parents[2] / "configs" / "cameras.toml")
     keypoints = KeypointSet.load("coco17")
     subject = Subject.generic(skeleton, keypoints)
-    mirror = mirrored(skeleton, keypoints)
+    mirror = mirrored(keypoints)
     live = LiveSession("s", skeleton, rig, keypoints, subject, IngestSettings("triggered", 0.02))
     views = standing_views(rig, keypoints)
     for i in range(int(3 * RATE)):

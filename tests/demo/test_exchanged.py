@@ -17,7 +17,7 @@ def test_a_walk_with_a_turn_is_put_right_where_it_is_exchanged_and_nowhere_else(
     """Half of the frames of the ten seconds; two cameras exchange the legs, or everything, in bursts."""
     rig = room()
     given = detect(walked, rig, skeleton, keypoints, subject, 3, Errors(swaps=0.0))[::2]
-    mirror = mirrored(skeleton, keypoints)
+    mirror = mirrored(keypoints)
     on_leg = np.array([body.startswith(("femur", "tibia", "talus", "calcn", "toes")) for body in keypoints.bodies])
     wrong, count = given.copy(), len(given)
     for start in range(20, count, 100):

@@ -3,8 +3,9 @@
 import mujoco
 import numpy as np
 
-from streamfit.demo.person import true_subject, twins
+from streamfit.demo.person import true_subject
 from streamfit.demo.posing import PosedPoints
+from streamfit.fit.exchange import mirrored
 
 
 def test_derivatives_of_posed_points_are_those_of_finite_differences(skeleton, keypoints, subject, walked):
@@ -53,7 +54,7 @@ def test_the_person_stands_as_tall_as_an_adult(walked, keypoints):
 
 def test_what_sits_on_a_limb_has_its_twin_on_the_other(keypoints):
     """Also where it is drawn in the plane that halves the limb."""
-    twin = twins(keypoints)
+    twin = mirrored(keypoints)
     np.testing.assert_array_equal(twin[twin], np.arange(len(twin)))
     sided = [i for i, body in enumerate(keypoints.bodies) if body.endswith(("_r", "_l"))]
     assert all(keypoints.bodies[twin[i]][:-2] == keypoints.bodies[i][:-2] and twin[i] != i for i in sided)

@@ -19,7 +19,7 @@ TIMES = np.arange(0, 2, 1 / RATE)
 
 @pytest.fixture(scope="module")
 def mirror(scene):
-    return mirrored(scene.skeleton, scene.keypoints)
+    return mirrored(scene.keypoints)
 
 
 @pytest.fixture(scope="module")

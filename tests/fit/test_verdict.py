@@ -260,7 +260,7 @@ def test_another_keypoint_set_is_not_taken_for_wrong_units(dancer, trials, calib
 
 def test_left_and_right_exchanged_everywhere(dancer, trials):
     """The fit explains the views nearly as well with a body that faces backwards."""
-    mirror = mirrored(dancer.skeleton, dancer.keypoints)
+    mirror = mirrored(dancer.keypoints)
     spoilt = [edited(trial, lambda xyc: xyc[mirror]) for trial in trials]
     found = verdict(dancer, spoilt, fit(dancer, spoilt))
     assert found.grade == "poor"
@@ -268,14 +268,14 @@ def test_left_and_right_exchanged_everywhere(dancer, trials):
 
 
 def test_left_and_right_exchanged_in_one_trial(dancer, trials, calibration):
-    mirror = mirrored(dancer.skeleton, dancer.keypoints)
+    mirror = mirrored(dancer.keypoints)
     found = verdict(dancer, [trials[0], edited(trials[1], lambda xyc: xyc[mirror])], calibration)
     assert found.grade == "poor"
     assert "Left and right are exchanged in two:" in found.reasons[0]
 
 
 def test_left_and_right_exchanged_in_one_camera(dancer, trials, calibration):
-    mirror = mirrored(dancer.skeleton, dancer.keypoints)
+    mirror = mirrored(dancer.keypoints)
     found = verdict(dancer, [edited(trial, lambda xyc: xyc[mirror], [3]) for trial in trials], calibration)
     assert found.grade == "usable"
     assert "cam_3 has left and right exchanged" in found.reasons[0]
@@ -355,7 +355,7 @@ def test_a_fit_that_was_left_early(dancer, trials, calibration):
 @pytest.mark.parametrize("name", ["coco17", "halpe26", "body25", "body25b", "mediapipe33", "movi87", "wholebody133"])
 def test_mirror_images_are_found_by_place(skeleton, name):
     keypoints = KeypointSet.load(name)
-    mirror = mirrored(skeleton, keypoints)
+    mirror = mirrored(keypoints)
     pairs = {(keypoints.names[a], keypoints.names[b]) for a, b in enumerate(mirror) if a != b}
     sided = [n for n in keypoints.names if n.startswith(("left_", "right_"))]
     assert len(pairs) >= len(sided)
