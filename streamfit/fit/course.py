@@ -24,7 +24,6 @@ class Course:
 
     def at(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (D,) and their rates at a time, in the ground frame."""
-        times = np.array(t)
-        q, qd = self.spline.weights(times) @ self.controls, self.spline.weights(times, 1) @ self.controls
+        q, qd = self.spline.read(self.controls, t)
         q, qd, _ = self.frame.leave(q, qd, np.zeros_like(q), self.near)
         return q, qd

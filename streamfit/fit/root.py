@@ -8,6 +8,7 @@ large; what is published is always in the ground frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -80,7 +81,7 @@ class Frame:
         """The ground frame where a root so turned is regular in it, else that in which it is upright."""
         return Frame.ground() if abs(angles_of(rotation)[1]) < limit else Frame(rotation.T)
 
-    @property
+    @cached_property
     def is_ground(self) -> bool:
         return np.array_equal(self.turn, np.eye(3))
 

@@ -7,7 +7,6 @@ arrays are so small that a compiled call would cost more than it saves.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -64,51 +63,67 @@ class Pairs:
         return out
 
 
-class Expectation:
-    """What C cameras should see of the P keypoints that have a twin; `paired` are their indices among the K.
+class Optics:
+    """How C cameras see the P keypoints that have a twin; `paired` are their indices among the K.
 
     Arrays are (C, axis, P), in single precision: numpy's quickest for so few numbers.
     """
 
     def __init__(self, pairs: Pairs, lenses: Lenses, noise: Noise) -> None:
         self.paired = np.flatnonzero(pairs.mirror != np.arange(len(pairs.mirror)))
-        self._twin = np.searchsorted(self.paired, pairs.mirror[self.paired])
-        self._groups = pairs.groups[:, self.paired].T.astype(np.float32)
+        self.twin = np.searchsorted(self.paired, pairs.mirror[self.paired])
+        self.groups = pairs.groups[:, self.paired].T.astype(np.float32)
         self._rotation = _single(lenses.rotation)
         self._translation = _single(lenses.translation)[..., None]
         self._radial = _single(lenses.distortion).T[[0, 1, 4], :, None]
         self._tangential = _single(lenses.distortion)[:, [3, 2], None]
         self._focal, self._centre = _single(lenses.focal)[..., None], _single(lenses.centre)[..., None]
-        self._sd2 = _single(np.square(noise.sd[self.paired] * lenses.pixel[:, None]))
-        self._wander = _single(noise.wander[self.paired] * lenses.focal[:, :1])
-        self._freedom, self._power = float(noise.freedom), float(noise.confidence_power)
+        self.sd2 = _single(np.square(noise.sd[self.paired] * lenses.pixel[:, None]))
+        self.wander = _single(noise.wander[self.paired] * lenses.focal[:, :1])
+        self.freedom, self.power = float(noise.freedom), float(noise.confidence_power)
 
-    def evidence(
-        self, points: Float[np.ndarray, "C 3 P"], seen: Float[np.ndarray, "C 3 P"], misfit: float
-    ) -> Float[np.ndarray, "C G"]:
-        """Log-likelihood ratio of each group exchanged to as given, in each view; 0 where nothing tells.
-
-        `points`: where the keypoints are expected (m, the frame of the lenses); `misfit` (px, native): how far the
-        track's keypoints lately were from those seen. Projection as in `project`, errors Student-t as in `view_terms`.
-        """
+    def pixels(self, points: Float[np.ndarray, "3 P"]) -> tuple[Float[np.ndarray, "C 2 P"], Float[np.ndarray, "C P"]]:
+        """Pixels and depths (m) of points (the frame of the lenses), as `project` has them."""
         inside = self._rotation @ points + self._translation
         depth = inside[:, 2]
-        inverse = 1.0 / np.maximum(depth, NEAR)
-        plane = inside[:, :2] * inverse[:, None]
+        plane = inside[:, :2] / np.maximum(depth, NEAR)[:, None]
         r2 = _square(plane)
         k1, k2, k3 = self._radial
         shear = plane * self._tangential
         bend = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3)) + 2.0 * (shear[:, 0] + shear[:, 1])
-        pixels = (plane * bend[:, None] + r2[:, None] * self._tangential) * self._focal + self._centre
-        twin = pixels[..., self._twin]
-        usual = self._sd2 + np.square(self._wander * inverse) + misfit**2
+        return (plane * bend[:, None] + r2[:, None] * self._tangential) * self._focal + self._centre, depth
+
+
+class Expectation:
+    """Where the keypoints are going to be seen, by the answer of now and that before it."""
+
+    def __init__(
+        self, optics: Optics, t: float, points: Float[np.ndarray, "3 P"], misfit: float, before: Expectation | None
+    ) -> None:
+        """`points` (m) at the time `t` (s); `misfit` (px, native): how far keypoints lately were from those seen."""
+        self._optics, self.t = optics, t
+        self.pixels, depth = optics.pixels(points)
+        self.moves = before is not None
+        """Whether it is known how: at the first answer of a track it is not."""
+        self._flow = (self.pixels - before.pixels) / np.float32(t - before.t) if before else 0.0 * self.pixels
+        self._usual = optics.sd2 + np.square(optics.wander / np.maximum(depth, NEAR)) + np.float32(misfit**2)
+        apart = _square(self.pixels - self.pixels[..., optics.twin]) > APART**2 * self._usual
+        self._tells = (depth > NEAR) & apart
+
+    def evidence(self, t: Float[np.ndarray, " C"], seen: Float[np.ndarray, "C 3 P"]) -> Float[np.ndarray, "C G"]:
+        """Log-likelihood ratio of each group exchanged to as given, in each view; 0 where nothing tells.
+
+        `seen` at the times `t` (s). Errors are Student-t as in `view_terms`.
+        """
+        o = self._optics
+        pixels = self.pixels + self._flow * _single(t - self.t)[:, None, None]
         confidence = np.maximum(seen[:, 2], 1e-3)
-        spread = self._freedom * (usual + self._sd2 * (confidence**-self._power - 1.0))
-        gained = np.log((spread + _square(seen[:, :2] - pixels)) / (spread + _square(seen[:, :2] - twin)))
-        gained *= (depth > NEAR) & (seen[:, 2] > 0.0) & (_square(pixels - twin) > APART**2 * usual)
+        spread = o.freedom * (self._usual + o.sd2 * (confidence**-o.power - 1.0))
+        own, other = _square(seen[:, :2] - pixels), _square(seen[:, :2] - pixels[..., o.twin])
+        gained = np.log((spread + own) / (spread + other)) * (self._tells & (seen[:, 2] > 0.0))
         # both of a pair must say so: a detector that takes both for the same limb has exchanged nothing
-        agreed = np.minimum(gained, gained[:, self._twin])
-        return np.asarray(0.5 * (self._freedom + 2.0) * agreed @ self._groups)
+        agreed = np.minimum(gained, gained[:, o.twin])
+        return np.asarray(0.5 * (o.freedom + 2.0) * agreed @ o.groups)
 
 
 def _single(x: np.ndarray) -> np.ndarray:
@@ -154,29 +169,37 @@ class Sides:
         self._belief = np.tile(USUAL, (cameras, 1))
         self._seen = np.full(cameras, -np.inf)
 
-    def expect(self, lenses: Lenses, noise: Noise) -> None:
+    def look_through(self, lenses: Lenses, noise: Noise) -> None:
         """How keypoints are seen from now on; `lenses` from the world frame of the cameras."""
-        self._expected = Expectation(self._pairs, lenses, noise)
-        self._track: deque[tuple[float, np.ndarray]] = deque(maxlen=2)
+        self._optics = Optics(self._pairs, lenses, noise)
+        self.forget()
 
-    def put_right(self, views: Sequence[View], held: Estimate) -> Sequence[View]:
-        """The views with undone what was exchanged, in the light of the answer before (`held`)."""
-        track, paired = self._track, self._expected.paired
+    def forget(self) -> None:
+        """The track has ended."""
+        self._expected: Expectation | None = None
+
+    def follow(self, held: Estimate) -> None:
+        """Look ahead from an answer: what will be seen next."""
         if held.state != "tracking" or np.isnan(held.rms_px):
-            track.clear()
+            self.forget()
+            return
+        points = _single(held.keypoints[self._optics.paired].T)
+        self._expected = Expectation(self._optics, held.t, points, held.rms_px, self._expected)
+
+    def put_right(self, views: Sequence[View]) -> Sequence[View]:
+        """The views with undone what was exchanged, in the light of the answer that was followed last."""
+        expected = self._expected
+        if expected is None or not expected.moves:
             return views
-        track.append((held.t, _single(held.keypoints[paired].T)))
-        latest = {view.camera: view for view in views if abs(view.t - held.t) < STALE}
-        if not latest or len(track) < 2:
+        latest = {view.camera: view for view in views if abs(view.t - expected.t) < STALE}
+        if not latest:
             return views
         cameras = list(latest)
         xyc = np.zeros((len(self.share), len(self._pairs.mirror), 3), np.float32)
-        t = np.full(len(self.share), now := track[1][0])
+        t = np.full(len(self.share), expected.t)
         for camera, view in latest.items():
             xyc[camera], t[camera] = view.xyc, view.t
-        (before, first), (_, last) = track
-        points = last + _single((t - now) / (now - before))[:, None, None] * (last - first)
-        evidence = TRUST * self._expected.evidence(points, xyc[:, paired].swapaxes(1, 2), held.rms_px)
+        evidence = TRUST * expected.evidence(t, xyc[:, self._optics.paired].swapaxes(1, 2))
         gap = np.maximum(t - self._seen, 0.0)[cameras]
         self._seen[cameras] = t[cameras]
         self._belief[cameras] = believe(self._belief[cameras], gap, evidence[cameras])

@@ -25,8 +25,8 @@ from streamfit.fit.settings import FitSettings
 from streamfit.fit.slots import EMPTY, JOIN, SlotTable
 from streamfit.fit.swaps import Sides
 from streamfit.fit.triangulate import triangulate
-from streamfit.fit.window import Model, Outcome, Reading, State, Window, agreement
-from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
+from streamfit.fit.window import Behind, Hindsight, Model, Outcome, Reading, Slots, State, Window, agreement
+from streamfit.skeleton import HostKinematics, KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
 from streamfit.trajectory import SUPPORT, UniformSpline
 
@@ -80,7 +80,8 @@ class Tracker:
         self.skeleton, self.rig, self.keypoints, self.lag = skeleton, rig, keypoints, lag
         bodies = keypoints.body_indices(skeleton.bodies)
         self._window, self._initial = _compiled(skeleton, tuple(int(b) for b in bodies), self.settings, lag)
-        self._to_world = rig.to_ground.T
+        self._body = bodies
+        self._to_world, self._turn_to_world = rig.to_ground.T, _quaternion_product(rig.to_ground.T)
         self.too_late = 0
         self._frame = Frame.ground()
         self._sides = Sides(skeleton, keypoints, len(rig.cameras))
@@ -92,15 +93,18 @@ class Tracker:
         self._early: list[View] = []
         self._owed: deque[Estimate] = deque()
         self._previous = self._tracked = self._since = -np.inf
-        self._nothing_usual = jax.device_put(
+        self._usual = self._nothing_usual = jax.device_put(
             jax.tree.map(self.settings.real, Usual.none(len(rig.cameras), len(keypoints.names)))
         )
+        self._hindsight: Hindsight | None = None
+        self._tells_clocks = False
+        self._list = 0.0
         self._doubted: float | None = None
         self._patience = RETRY
         self._restart: np.ndarray | None = None
         self._done: list[Estimate] = []
         self._held = self._nowhere()
-        self._lasting = np.zeros(len(skeleton.coordinates))
+        self._lasting: np.ndarray | None = None
 
     def swap(self, subject: Subject) -> None:
         """Take another frozen scale, offsets and noise from the next instant on."""
@@ -109,16 +113,18 @@ class Tracker:
         noise = Noise(*(np.asarray(x, float) for x in known))
         refined, self._clock = subject.rig_for(self.rig)
         self._lenses = refined.lenses()
+        self._places = subject.places(self.skeleton, self.keypoints)
         self._model = Model(
             lenses=self._lenses,
             scale=subject.factors(self.skeleton),
-            places=subject.places(self.skeleton, self.keypoints),
+            places=self._places,
             noise=noise,
             displacement=subject.displacement,
             persistent=subject.persistent,
         )
+        self._bodies = HostKinematics(self.skeleton, subject.scale)
         in_world = self._lenses._replace(rotation=self._lenses.rotation @ self.rig.to_ground)
-        self._sides.expect(in_world, noise)
+        self._sides.look_through(in_world, noise)
         self._look_from(self._frame)
 
     @property
@@ -133,9 +139,10 @@ class Tracker:
         other._first_pose(seen)
         other._agreement(seen, self.skeleton.neutral)
         other._begin(0.0, self.skeleton.neutral)
-        other._advance(0.01, [])
-        other._keep_regular(TURN)
-        other._advance(0.02, [])
+        for t in (0.01, 0.02):
+            other._advance(t, [])
+            other._list = TURN
+        other.settled()
         other.finish()
 
     def update(self, t: float, views: Sequence[View]) -> tuple[Estimate, list[Estimate]]:
@@ -169,18 +176,26 @@ class Tracker:
             lost = replace(self._held, t=t, state="lost", views=len(recent))
             self._done.append(lost)
             return lost
-        return self._advance(t, self._sides.put_right(views, self._held))
+        return self._advance(t, self._sides.put_right(views))
 
     def settled(self) -> list[Estimate]:
         """The smoothed estimates of the instants that the last answer has made one lag old."""
-        done, self._done = self._done + self._settle(self._previous - self.lag + 1e-6), []
+        ready = None
+        if self._hindsight is not None:
+            self._sides.follow(self._held)
+            found, self._hindsight = _on_host(self._hindsight), None
+            ready = found.reading
+            if self._tells_clocks:
+                self.clocks.note(self._previous, found.clock_information, found.clock_force)
+        done, self._done = self._done + self._settle(self._previous - self.lag + 1e-6, ready), []
         return done
 
     def finish(self) -> list[Estimate]:
         """The smoothed estimates still owed, read from the window as it stands; the track ends."""
         owed = self._settle(np.inf)
-        self._state = None
+        self._state = self._hindsight = None
         self._slots.clear()
+        self._sides.forget()
         nan = np.full_like(self._held.sd, np.nan)
         self._held = replace(self._held, sd=nan, rms_px=np.nan, qd=np.zeros_like(nan))
         return owed
@@ -194,6 +209,7 @@ class Tracker:
 
     def _advance(self, t: float, views: Sequence[View]) -> Estimate:
         """One step of the window to the instant t."""
+        self._keep_regular()
         assert self._state is not None
         before, slots = self._spline, self._slots
         shift = max(0, int(before.place(t)) - before.intervals + 1)
@@ -212,21 +228,31 @@ class Tracker:
         self._spline = after
         newest = slots.nearest(t)
         laid = slots.lay_out(after, newest)
-        outcome = self._window.step(self._model, self._state, laid, shift, self.settings.real(after.place(t)))
-        self._state = outcome.state
-        outcome = _on_host(outcome._replace(state=None))
-        if slots.seen[newest, ..., 2].any():
-            self._lasting = outcome.lasting
+        self._state, solved, behind = self._window.step(
+            self._model, self._state, laid, shift, self.settings.real(after.place(t))
+        )
+        if self._lasting is None or (shift and slots.seen[newest, ..., 2].any()):
+            self._lasting = self._window.lasting(self._model, behind)
+        self._look_back(self._owed[0].t if self._owed else t, behind, laid)
+        outcome = _on_host(solved)
+        self._lasting = np.asarray(self._lasting)
         alive = {c for c, feed in enumerate(self._feeds) if feed.current(t)}
         estimate = self._estimate(t, outcome, newest, len(used), len(used | alive) >= 2)
         self._owed.append(estimate)
         self._doubt(t, outcome.weight, newest)
-        if t - self._since < SETTLING:
-            self._state = self._state._replace(usual=self._nothing_usual)
-        elif self._doubted is None and len(used) > 2:
-            self.clocks.note(t, outcome.clock_information, outcome.clock_force)
-        self._keep_regular(float(outcome.reading.q[4]))
+        settling = t - self._since < SETTLING
+        if settling:
+            self._usual = self._nothing_usual
+        self._tells_clocks = not settling and self._doubted is None and len(used) > 2
+        self._list = float(outcome.reading.q[4])
         return estimate
+
+    def _look_back(self, t: float, behind: Behind, slots: Slots) -> None:
+        """Begin to look back, to the instant t too; it goes on while the answer is made of what the step has found."""
+        at = self.settings.real(self._spline.place(t))
+        self._usual, self._hindsight = self._window.look_back(
+            self._model, self._state, behind, self._usual, slots.seen[-1], slots.share[-1], at
+        )
 
     def _doubt(self, t: float, weight: np.ndarray, newest: int) -> None:
         """Where the views and the fit have disagreed for a while, see whether a fresh start agrees better."""
@@ -246,13 +272,17 @@ class Tracker:
         else:
             self._patience = min(2.0 * self._patience, 4.0)
 
-    def _settle(self, before: float) -> list[Estimate]:
-        """Smoothed estimates of the owed instants before that time, from the window as it stands."""
+    def _settle(self, before: float, ready: Reading | None = None) -> list[Estimate]:
+        """Smoothed estimates of the owed instants before that time, from the window as it stands.
+
+        `ready` is the first reading, where it has been made.
+        """
         out = []
         while self._owed and self._owed[0].t <= before and self._state is not None:
             first = self._owed.popleft()
-            reading = self._window.read(self._state, self.settings.real(self._spline.place(first.t)))
+            reading = ready or self._window.read(self._state, self.settings.real(self._spline.place(first.t)))
             out.append(replace(first, **self._grounded(_on_host(reading))))
+            ready = None
         return out
 
     def _begin(self, t: float, pose: np.ndarray) -> None:
@@ -260,9 +290,8 @@ class Tracker:
         self._slots.clear()
         self._look_from(Frame.regular_at(rotation_of(pose[3:6])))
         self._spline = self._spline_from(t)
-        self._state = self._window.empty(
-            self._frame.enter(pose, np.array([0.0, 0.0, self._held.q[5]])), len(self._feeds)
-        )
+        self._state = self._window.empty(self._frame.enter(pose, np.array([0.0, 0.0, self._held.q[5]])))
+        self._lasting, self._list = None, 0.0
         self._tracked = self._since = t
         self._doubted = None
 
@@ -298,7 +327,6 @@ class Tracker:
         if not views and not tracking:
             # between two knots a spline is better known than on them; that is no news of the person
             reading["sd"] = np.fmax(reading["sd"], self._held.sd)
-        back = self._to_world @ self._frame.turn.T
         self._held = Estimate(
             t=t,
             **reading,
@@ -306,11 +334,20 @@ class Tracker:
             rms_px_camera=_robust_rms(outcome.error, used),
             views=views,
             state="tracking" if tracking else "coasting",
-            position=outcome.position @ back.T,
-            quaternion=_quaternions(back @ outcome.rotation),
-            keypoints=outcome.keypoints @ back.T,
+            **self._placed(reading["q"]),
         )
         return self._held
+
+    def _placed(self, q: np.ndarray) -> dict[str, np.ndarray]:
+        """The bodies and keypoints of a pose in the world frame."""
+        bodies = self._bodies
+        bodies.pose(q)
+        position, rotation = bodies.position @ self._to_world.T, self._to_world @ bodies.rotation
+        return {
+            "position": position,
+            "quaternion": bodies.quaternion @ self._turn_to_world,
+            "keypoints": position[self._body] + (rotation[self._body] @ self._places[..., None])[..., 0],
+        }
 
     def _grounded(self, reading: Reading) -> dict[str, Any]:
         """A reading in the ground frame, continuous with what was answered last: q, qd, sd."""
@@ -330,9 +367,9 @@ class Tracker:
         turned = self._lenses._replace(rotation=self._lenses.rotation @ frame.turn.T)
         self._model = jax.device_put(jax.tree.map(self.settings.real, self._model._replace(lenses=turned)))
 
-    def _keep_regular(self, list_: float) -> None:
+    def _keep_regular(self) -> None:
         """Choose another frame for the window before its root comes near the singularity."""
-        if abs(list_) < TURN or self._state is None:
+        if abs(self._list) < TURN or self._state is None:
             return
         controls, before = np.asarray(self._state.controls), self._frame.turn
         rotation = before.T @ rotation_of(controls[-2, 3:6])
@@ -346,7 +383,6 @@ class Tracker:
     def _nowhere(self) -> Estimate:
         """What is answered before the first fit: the neutral pose, of unknown certainty."""
         q = self.skeleton.neutral
-        position, rotation, keypoints = jax.device_get(self._window.place(self._model, q))
         return Estimate(
             t=np.nan,
             q=q,
@@ -356,9 +392,7 @@ class Tracker:
             rms_px_camera=np.full(len(self._feeds), np.nan),
             views=0,
             state="lost",
-            position=position @ self._to_world.T,
-            quaternion=_quaternions(self._to_world @ rotation),
-            keypoints=keypoints @ self._to_world.T,
+            **self._placed(q),
         )
 
 
@@ -373,11 +407,12 @@ def _mean_weight(weight: np.ndarray, seen: np.ndarray) -> float:
     return float(weight[confident].mean()) if confident.any() else 1.0
 
 
-def _quaternions(rotations: np.ndarray) -> np.ndarray:
-    """Quaternions (B, 4), w first, of rotation matrices (B, 3, 3)."""
-    out = np.empty((len(rotations), 4))
-    for quaternion, rotation in zip(out, rotations, strict=True):
-        mujoco.mju_mat2Quat(quaternion, rotation.reshape(9))
+def _quaternion_product(rotation: np.ndarray) -> np.ndarray:
+    """(4, 4) that quaternions (B, 4) are multiplied by, from the right, to be turned by a rotation matrix."""
+    turn, out = np.zeros(4), np.zeros((4, 4))
+    mujoco.mju_mat2Quat(turn, rotation.reshape(9))
+    for row, unit in zip(out, np.eye(4), strict=True):
+        mujoco.mju_mulQuat(row, turn, unit)
     return out
 
 

@@ -68,8 +68,6 @@ class State(NamedTuple):
     slot_force: Float[Array, "N D"]
     factor: Float[Array, "AD AD"]
     """Cholesky factor of all that is known of the active ones, slots and limits included."""
-    usual: Usual
-    """Residuals and image velocities, C cameras and K keypoints."""
 
 
 class Slots(NamedTuple):
@@ -98,19 +96,32 @@ class Reading(NamedTuple):
 class Outcome(NamedTuple):
     """What a step answers."""
 
-    state: State
     reading: Reading
-    position: Float[Array, "B 3"]
-    rotation: Float[Array, "B 3 3"]
-    keypoints: Float[Array, "K 3"]
     error: Float[Array, "C K"]
     """px, of the first fresh slot, after the solve (to first order)."""
     weight: Float[Array, "C K"]
-    lasting: Float[Array, " D"]
-    """Variance from errors that no window averages out, as that slot's views have it."""
+
+
+class Behind(NamedTuple):
+    """What a step leaves for those who look back: the skeleton at two of the fresh slots."""
+
+    screws: Float[Array, "D 6"]
+    points: Float[Array, "K 3"]
+    information: Float[Array, "K 3 3"]
+    """Of the first: after the solve, with what its views say of the keypoints."""
+    own: Float[Array, "C K 3"]
+    speed: Float[Array, "K 3"]
+    """Of the last: the keypoints (m) at each view's own time, and their velocity (m/s)."""
+
+
+class Hindsight(NamedTuple):
+    """What becomes known by looking back."""
+
     clock_information: Float[Array, " C"]
     clock_force: Float[Array, " C"]
-    """What that slot's views say of what is to be added to their times (1/s^2, 1/s), as if they erred anew each."""
+    """What the last slot's views say of what is to be added to their times (1/s^2, 1/s), as if they erred anew each."""
+    reading: Reading
+    """At an earlier time."""
 
 
 class _Terms(NamedTuple):
@@ -145,7 +156,7 @@ class Window:
         """How many control points are no longer linearised again."""
         return max(0, self.controls - self.active)
 
-    def empty(self, q: np.ndarray, cameras: int) -> State:
+    def empty(self, q: np.ndarray) -> State:
         """A window at rest in pose q (D,), known only roughly."""
         size, active, passive = len(q), self.controls - self.passive, self.passive
         information = banded.dense(self.prior.bands(np.arange(active) >= banded.WIDTH - 1))
@@ -164,7 +175,6 @@ class Window:
             np.zeros((n, size, size)),
             np.zeros((n, size)),
             rigid,
-            Usual.none(cameras, len(self.kinematics.body)),
         )
         return jax.tree.map(self.settings.real, state)
 
@@ -196,11 +206,11 @@ class Window:
         passive = banded.Factor(diagonal, beyond)
         root = active.T @ state.factor
         factor = np.linalg.cholesky(root @ root.T)
-        turned = State(controls, passive, own, information, force, slot_information, slot_force, factor, state.usual)
+        turned = State(controls, passive, own, information, force, slot_information, slot_force, factor)
         return jax.tree.map(self.settings.real, turned)
 
     @partial(jax.jit, static_argnums=0)
-    def step(self, model: Model, state: State, slots: Slots, shift: Array, at: Array) -> Outcome:
+    def step(self, model: Model, state: State, slots: Slots, shift: Array, at: Array) -> tuple[State, Outcome, Behind]:
         """Give up, shift by `shift` control points, linearise the fresh slots, solve, and read the newest pose.
 
         `at` is the place of the reading, in the last knot interval.
@@ -222,42 +232,40 @@ class Window:
         newest = self._after(terms, 0, weights[fresh[0]], slots, change, controls)
         answered = view_terms(model.lenses, newest.own, slots.seen[0], model.noise)
         oldest = self._after(terms, -1, weights[fresh[-1]], slots, change, controls)
-        settled = view_terms(model.lenses, oldest.own, slots.seen[-1], model.noise)
-        usual, clock_information, clock_force = clock_terms(
-            state.usual,
+        turned = (state.information @ active.reshape(-1)).reshape(active.shape)
+        state = State(
+            controls,
+            state.passive,
+            jnp.zeros_like(state.own),
+            state.information,
+            state.force - turned,
+            information,
+            slot_force - jnp.einsum("nij,nj->ni", information, weights[:, p:] @ active),
+            factor,
+        )
+        error = jnp.sqrt(jnp.sum(answered.residual**2, -1))
+        behind = Behind(terms.screws[0], newest.points, answered.reduced()[0], oldest.own, oldest.speed)
+        return state, Outcome(reading, error, answered.weight), behind
+
+    @partial(jax.jit, static_argnums=0)
+    def look_back(
+        self, model: Model, state: State, behind: Behind, usual: Usual, seen: Array, share: Array, at: Array
+    ) -> tuple[Usual, Hindsight]:
+        """What a step's last fresh slot, seen (C, K, 3) and counting with `share` (C,), tells of the clocks; and the
+        trajectory at another place."""
+        settled = view_terms(model.lenses, behind.own, seen, model.noise)
+        usual, information, force = clock_terms(
+            usual,
             model.lenses,
-            oldest.own,
-            oldest.speed,
+            behind.own,
+            behind.speed,
             settled.left,
             settled.weight,
             model.noise.sd,
             model.persistent,
-            slots.share[-1],
+            share,
         )
-        body = self.kinematics.pose(reading.q, model.scale)
-        turned = (state.information @ active.reshape(-1)).reshape(active.shape)
-        return Outcome(
-            State(
-                controls,
-                state.passive,
-                jnp.zeros_like(state.own),
-                state.information,
-                state.force - turned,
-                information,
-                slot_force - jnp.einsum("nij,nj->ni", information, weights[:, p:] @ active),
-                factor,
-                usual,
-            ),
-            reading,
-            body.position,
-            body.rotation,
-            self.kinematics.keypoints(body, model.places),
-            jnp.sqrt(jnp.sum(answered.residual**2, -1)),
-            answered.weight,
-            self._lasting(model, terms.screws[0], newest.points, answered.reduced()[0]),
-            clock_information,
-            clock_force,
-        )
+        return usual, Hindsight(information, force, self._read(state, at))
 
     def _after(
         self, terms: _Terms, i: int, weights: Float[Array, " M"], slots: Slots, change: Array, controls: Array
@@ -271,14 +279,11 @@ class Window:
         return _Moved(points, own, self.kinematics.displaced(screws, points, rate) - points)
 
     @partial(jax.jit, static_argnums=0)
-    def place(self, model: Model, q: Float[Array, " D"]) -> tuple[Array, Array, Array]:
-        """Positions (B, 3) and rotations (B, 3, 3) of the bodies, and the keypoints (K, 3), at a pose."""
-        pose = self.kinematics.pose(q, model.scale)
-        return pose.position, pose.rotation, self.kinematics.keypoints(pose, model.places)
-
-    @partial(jax.jit, static_argnums=0)
     def read(self, state: State, at: Array) -> Reading:
         """The trajectory at another place."""
+        return self._read(state, at)
+
+    def _read(self, state: State, at: Array) -> Reading:
         read, rate = self._weights(at), self._weights(at, 1)
         return Reading(read @ state.controls, rate @ state.controls, self._variance(state, read))
 
@@ -329,14 +334,15 @@ class Window:
         y = solve_triangular(state.factor, right[p:].reshape(-1, size), lower=True)
         return square + jnp.sum(y**2, 0)
 
-    def _lasting(
-        self, model: Model, screws: Float[Array, "D 6"], points: Float[Array, "K 3"], information: Float[Array, "K 3 3"]
-    ) -> Float[Array, " D"]:
-        """Variance of a pose fitted to one instant whose keypoints are displaced, and whose pixels' errors persist.
+    @partial(jax.jit, static_argnums=0)
+    def lasting(self, model: Model, behind: Behind) -> Float[Array, " D"]:
+        """Variance from errors that no window averages out, as the views of a step's first fresh slot have it.
 
-        Its estimate is C J' W e (W the keypoints' information, C the inverse of J' W J), where the errors e have
-        the covariance of the displacements, and of the persistent share of the pixels' errors.
+        That of a pose fitted to one instant whose keypoints are displaced, and whose pixels' errors persist. Its
+        estimate is C J' W e (W the keypoints' information, C the inverse of J' W J), where the errors e have the
+        covariance of the displacements, and of the persistent share of the pixels' errors.
         """
+        screws, points, information, _, _ = behind
         square, share = information @ information, model.persistent[:, None, None]
         expected, found = (jnp.square(x)[:, None, None] * square for x in (model.noise.wander, model.displacement))
         persist = found + share * (information - expected)
@@ -350,8 +356,8 @@ class Window:
         return jnp.maximum(variance, 0.0)  # rounding, where hardly anything is seen
 
     def _linearise(self, model: Model, controls: Array, weights: Float[Array, "F M"], slots: Slots) -> _Terms:
-        def one(weights: Array, view_place: Array, seen: Array, share: Array) -> _Terms:
-            pose = self.kinematics.pose(weights @ controls, model.scale)
+        def one(q: Array, weights: Array, view_place: Array, seen: Array, share: Array) -> _Terms:
+            pose = self.kinematics.pose(q, model.scale)
             points = self.kinematics.keypoints(pose, model.places)
             screws = self.kinematics.screws(pose)
             ahead = self._ahead(weights, view_place) @ controls
@@ -360,7 +366,7 @@ class Window:
             information, force = self.kinematics.condense(screws, points, reduced.information, reduced.force)
             return _Terms(information, force, screws, points)
 
-        return jax.vmap(one)(weights, slots.view_place, slots.seen, slots.share)
+        return jax.vmap(one)(weights @ controls, weights, slots.view_place, slots.seen, slots.share)
 
     def _give_up(self, state: State, place: Float[Array, " N"]) -> State:
         """Add the slots that leave to what is known."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
-from numpy.polynomial.polynomial import polyval
 
 from streamfit.gait.events import SIDES
-from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.skeleton import HostKinematics, KeypointSet, Skeleton
 
 # Points of the right foot: body and place (m, unscaled body's frame). The heel is its hindmost point (calcaneus), the
 # ball lies between the heads of the first and the fifth metatarsal, the toe is the tip of the big one.
@@ -48,15 +46,10 @@ class Feet:
         self, skeleton: Skeleton, scale: Mapping[str, float], keypoints: KeypointSet, places: np.ndarray
     ) -> None:
         """`places` (K, 3): the keypoints in their scaled bodies' frames, m; those on the heels say where these are."""
-        model = self._model = skeleton.scaled(scale)
-        self._data = mujoco.MjData(model)
-        self._coordinate = skeleton.coordinate_joints
-        coupled = (model.eq_type == int(mujoco.mjtEq.mjEQ_JOINT)) & (model.eq_obj2id >= 0)
-        self._follower, self._leader = model.eq_obj1id[coupled], model.eq_obj2id[coupled]
-        self._polynomial = model.eq_data[coupled, :5].T
+        self._bodies = HostKinematics(skeleton, scale)
         names = [f"{body}_{side[0]}" for side in SIDES for body, _ in _POINTS]
-        self._body = np.array([self._model.body(name).id for name in names])
-        size = np.array([scale.get(skeleton.groups[skeleton.size_group[b - 1]], 1.0) for b in self._body])
+        self._body = np.array([skeleton.bodies.index(name) for name in names])
+        size = np.array([scale.get(skeleton.groups[skeleton.size_group[b]], 1.0) for b in self._body])
         right = np.array([place for _, place in _POINTS])
         self.seen = tuple(not {f"calcn_{side[0]}", f"toes_{side[0]}"}.isdisjoint(keypoints.bodies) for side in SIDES)
         """Whether there are keypoints on each foot. The heel's sole is at the ankle of one that has none."""
@@ -70,7 +63,7 @@ class Feet:
         for i, side in enumerate(SIDES):
             if not self.seen[i]:
                 sole = i * len(_POINTS) + SOLE
-                self._body[sole], self._place[sole] = model.body(f"talus_{side[0]}").id, 0.0
+                self._body[sole], self._place[sole] = skeleton.bodies.index(f"talus_{side[0]}"), 0.0
 
     def at(self, q: np.ndarray, qd: np.ndarray) -> FeetAt:
         """The feet in a pose q (D,) that changes by qd (D,) per second."""
@@ -78,10 +71,6 @@ class Feet:
         return FeetAt(0.5 * (before + after), (after - before) / _STEP)
 
     def _points(self, q: np.ndarray) -> np.ndarray:
-        qpos = self._data.qpos
-        qpos[self._coordinate] = q
-        qpos[self._follower] = polyval(qpos[self._leader], self._polynomial, tensor=False)
-        mujoco.mj_kinematics(self._model, self._data)
-        turn = self._data.xmat[self._body].reshape(-1, 3, 3)
-        points = self._data.xpos[self._body] + np.einsum("pij,pj->pi", turn, self._place)
-        return points.reshape(len(SIDES), len(_POINTS), 3)
+        self._bodies.pose(q)
+        points = (self._bodies.rotation[self._body] @ self._place[..., None])[..., 0]
+        return (points + self._bodies.position[self._body]).reshape(len(SIDES), len(_POINTS), 3)

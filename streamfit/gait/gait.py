@@ -101,7 +101,7 @@ class Gait:
         if self._course is None:
             return Contacts(np.nan, np.nan)
         feet = self._feet.at(q, qd)
-        effort = self._effort(self._relative(feet), self._heights(feet))
+        effort = _effort(_speed(self._relative(feet)), self._heights(feet))
         swings = [foot.swing_speed or 0.0 for foot in self._foot.values()]
         even = max(ON * max(swings), ON_LEAST)
         return Contacts(*(float(x) for x in expit(np.log(even / np.maximum(effort, FAINT)) / SPREAD)))
@@ -120,9 +120,9 @@ class Gait:
         if self._belts.velocity is None:
             return []
         rate = self._relative(feet)
-        rest = np.linalg.norm(rate, axis=2) < REST
-        self._learn_floor(feet, rest)
-        effort = self._effort(rate, self._heights(feet))
+        speed = _speed(rate)
+        self._learn_floor(feet, speed < REST)
+        effort = _effort(speed, self._heights(feet))
         self._path += (feet.rate - rate)[:, 0] * PERIOD
         self._slowest.append(float(effort.min()))
         noise = sorted(self._slowest)[len(self._slowest) // 4]
@@ -152,12 +152,6 @@ class Gait:
             return np.zeros(feet.place.shape[:2])
         return self._floor.height(feet.place)
 
-    def _effort(self, rate: np.ndarray, height: np.ndarray) -> np.ndarray:
-        """(2,) m/s: the speed of each foot's slowest part, and more where that is high."""
-        speed, height = np.linalg.norm(rate[:, PARTS], axis=2), height[:, PARTS]
-        near = NEAR + LEAN * (height.max(1, keepdims=True) - height)
-        return np.asarray((speed + np.maximum(height - near, 0.0) / REACH).min(1))
-
     def _learn_floor(self, feet: FeetAt, rest: np.ndarray) -> None:
         if not rest[:, PARTS].any():
             return
@@ -182,3 +176,15 @@ class Gait:
             alone = above and self._foot[side].state != "ground" and other.state == "air"
             self._alone[i] = self._alone[i] + PERIOD if alone else 0.0
         return bool(max(self._alone) > CARRIES)
+
+
+def _speed(rate: np.ndarray) -> np.ndarray:
+    """(2, P) m/s, of velocities (2, P, 3)."""
+    return np.sqrt(np.square(rate).sum(2))
+
+
+def _effort(speed: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """(2,) m/s: the speed of each foot's slowest part, and more where that is high (m above its floor)."""
+    speed, height = speed[:, PARTS], height[:, PARTS]
+    near = NEAR + LEAN * (height.max(1, keepdims=True) - height)
+    return np.asarray((speed + np.maximum(height - near, 0.0) / REACH).min(1))

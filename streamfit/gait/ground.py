@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,7 +31,9 @@ class _Belt:
         self.now: np.ndarray | None = None
         self._period = period
         self._parts = [SOLE, BALL] if seen else [SOLE]
-        self._rates: deque[np.ndarray] = deque(maxlen=round(STEADY / period))
+        # of the latest samples: the velocity along x and z, and along y that of each part
+        self._recent = np.zeros((round(STEADY / period), 2 + len(self._parts)))
+        self._count = 0
         self._otherwise = 0
 
     @property
@@ -42,12 +43,13 @@ class _Belt:
 
     def look(self, rate: np.ndarray) -> None:
         """Take a foot's rates (P, 3), one period after the last."""
-        self._rates.append(rate[self._parts])
-        rates = np.array(self._rates)
-        level = np.abs(rates[:, :, 1].mean(0)).max() < _LEVEL
-        steady = rates[:, :, [0, 2]].mean(1).std(0).max() < _UNSTEADY
-        whole = len(rates) == self._rates.maxlen
-        self.now = rates[:, :, [0, 2]].mean((0, 1)) if whole and level and steady else None
+        recent, parts = self._recent, rate[self._parts]
+        row = recent[self._count % len(recent)]
+        row[:2], row[2:] = parts[:, ::2].mean(0), parts[:, 1]
+        self._count += 1
+        mean = recent.mean(0)
+        whole, level = self._count >= len(recent), bool(np.abs(mean[2:]).max() < _LEVEL)
+        self.now = mean[:2] if whole and level and recent[:, :2].std(0).max() < _UNSTEADY else None
 
     def learn(self, other: _Belt) -> None:
         """Let the ground's velocity be that of the foot, once that is sure: while the other foot stands, this one may
@@ -59,7 +61,7 @@ class _Belt:
             self.mean = self.mean + (self.now - self.mean) * self._period / _MEMORY
         else:
             self._otherwise += 1
-            if self.mean is None or self._otherwise > len(self._rates):
+            if self.mean is None or self._otherwise > len(self._recent):
                 self.mean, self._otherwise = self.now, 0
 
 
@@ -144,14 +146,18 @@ class Floor:
         assert self._origin is not None
         count = len(self._state) - 2
         self._covariance[range(count), range(count)] += self._DRIFT**2 * seconds
-        noise = self._NOISE**2 * STEADY / seconds
-        for index in np.flatnonzero(points):
-            away = place.reshape(-1, 3)[index] - self._origin
-            row = np.zeros(count + 2)
-            row[index], row[-2], row[-1] = 1.0, away[0], away[2]
-            gain, error = self._covariance @ row, away[1] - row @ self._state
-            if error**2 > self._GATE**2 * (row @ gain + self._NOISE**2):
-                continue
-            gain /= row @ gain + noise
-            self._state = self._state + gain * error
-            self._covariance = self._covariance - np.outer(gain, row @ self._covariance)
+        index = np.flatnonzero(points)
+        away = place.reshape(-1, 3)[index] - self._origin
+        rows = np.zeros((len(index), count + 2))
+        rows[np.arange(len(index)), index], rows[:, -2:] = 1.0, away[:, ::2]
+        error, spread = away[:, 1] - rows @ self._state, rows @ self._covariance
+        expected = np.einsum("ij,ij->i", spread, rows) + self._NOISE**2
+        taken = np.square(error) <= self._GATE**2 * expected
+        if not taken.any():
+            return
+        rows, error, spread = rows[taken], error[taken], spread[taken]
+        found = spread @ rows.T
+        np.fill_diagonal(found, found.diagonal() + self._NOISE**2 * STEADY / seconds)
+        gain = np.linalg.solve(found, spread)
+        self._state = self._state + error @ gain
+        self._covariance = self._covariance - spread.T @ gain

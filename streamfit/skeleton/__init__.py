@@ -1,7 +1,8 @@
 """Skeletons (MJCF), their keypoint sets and their forward kinematics."""
 
+from streamfit.skeleton.host import HostKinematics
 from streamfit.skeleton.keypoints import KeypointSet
 from streamfit.skeleton.kinematics import Kinematics, Pose
 from streamfit.skeleton.skeleton import Skeleton
 
-__all__ = ["KeypointSet", "Kinematics", "Pose", "Skeleton"]
+__all__ = ["HostKinematics", "KeypointSet", "Kinematics", "Pose", "Skeleton"]

@@ -69,6 +69,15 @@ class UniformSpline:
         np.put_along_axis(out, index, self.local_weights(t, derivative), -1)
         return out
 
+    def read(self, controls: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
+        """Value and rate (D,) at one time of the spline with these control points (M, D): quicker than by weights."""
+        place = self.place(t)
+        first = min(max(int(place // 1.0), 0), self.intervals - 1)
+        u, s = place - first, self.spacing
+        powers = np.array([[1.0, u, u * u, u * u * u], [0.0, 1.0 / s, 2.0 * u / s, 3.0 * u * u / s]])
+        value, rate = powers @ _BASIS @ controls[first : first + SUPPORT]
+        return value, rate
+
     def shifted(self, intervals: int) -> UniformSpline:
         """The spline that starts that many knots later."""
         return UniformSpline(self.start + intervals * self.spacing, self.spacing, self.intervals)

@@ -9,7 +9,7 @@ import pytest
 from streamfit.cameras import project
 from streamfit.fit.exchange import mirrored
 from streamfit.fit.residuals import Noise
-from streamfit.fit.swaps import KINDS, USUAL, Expectation, Pairs, Sides, believe
+from streamfit.fit.swaps import KINDS, USUAL, Expectation, Optics, Pairs, Sides, believe
 from streamfit.fit.tracker import Tracker
 
 RATE = 50.0
@@ -49,12 +49,17 @@ def sides(scene):
     out = Sides(scene.skeleton, scene.keypoints, len(scene.rig.cameras))
     lenses = scene.rig.lenses()
     noise = Noise(scene.subject.noise, scene.subject.wander, np.array(1.5), np.array(2.0))
-    out.expect(lenses._replace(rotation=lenses.rotation @ scene.rig.to_ground), noise)
+    out.look_through(lenses._replace(rotation=lenses.rotation @ scene.rig.to_ground), noise)
     return out
 
 
 def exchanged(views, cameras, mirror):
     return [replace(v, xyc=v.xyc[mirror]) if v.camera in cameras else v for v in views]
+
+
+def put_right(sides, views, before):
+    sides.follow(before)
+    return sides.put_right(views)
 
 
 def differing(found, expected):
@@ -73,7 +78,7 @@ def test_the_evidence_is_the_ratio_of_student_densities(scene, mirror):
     pairs = Pairs.of(scene.skeleton, scene.keypoints)
     lenses, misfit = scene.rig.lenses(), 5.0
     noise = Noise(scene.subject.noise, scene.subject.wander, np.array(1.5), np.array(2.0))
-    expectation = Expectation(pairs, lenses, noise)
+    optics = Optics(pairs, lenses, noise)
     points = scene.points(0.4)
     pixels = np.asarray(jax.vmap(lambda lens: project(lens, points).pixels)(lenses))
     confidence = rng.uniform(0.3, 1.0, pixels.shape[:2])
@@ -90,8 +95,11 @@ def test_the_evidence_is_the_ratio_of_student_densities(scene, mirror):
     apart = ((pixels - pixels[:, mirror]) ** 2).sum(-1) > 9 * usual
     gained = np.where(apart & (seen[..., 2] > 0), density[1] - density[0], 0)
     expected = np.minimum(gained, gained[:, mirror])[:, mirror != np.arange(len(mirror))]
-    paired = expectation.paired
-    found = expectation.evidence(points[paired].T.astype("f"), seen[:, paired].swapaxes(1, 2).astype("f"), misfit)
+    paired = optics.paired
+    step = np.array([0.002, -0.001, 0.002])
+    before = Expectation(optics, 0.9, (points - 2 * step)[paired].T, misfit, None)
+    expectation = Expectation(optics, 1.0, (points - step)[paired].T, misfit, before)
+    found = expectation.evidence(np.full(len(seen), 1.1), seen[:, paired].swapaxes(1, 2).astype("f"))
     np.testing.assert_allclose(found, expected @ pairs.groups[:, paired].T, rtol=2e-3, atol=1e-3)
     assert (found[0, [LEGS, ARMS]] < -10).all()
     assert (found[1, [LEGS, ARMS]] > 10).all()
@@ -102,7 +110,7 @@ def test_a_whole_view_is_put_right_whenever_it_is_exchanged(sides, seen, held, m
     """Every tenth view of one camera, and half a second of another: all of them, and no other."""
     cameras = [{1} if i % 10 == 5 else {4} if 30 <= i < 55 else set() for i in range(len(seen))]
     wrong = [exchanged(views, now, mirror) for views, now in zip(seen, cameras, strict=True)]
-    found = [sides.put_right(views, before) for views, before in zip(wrong, held, strict=True)]
+    found = [put_right(sides, views, before) for views, before in zip(wrong, held, strict=True)]
     assert differing(found, seen) == []
     assert len(differing(wrong, seen)) == 33
 
@@ -110,7 +118,7 @@ def test_a_whole_view_is_put_right_whenever_it_is_exchanged(sides, seen, held, m
 def test_legs_alone_are_put_right_alone(sides, seen, held, mirror, legs):
     only = np.where(legs, mirror, np.arange(len(mirror)))
     wrong = [exchanged(views, {3} if 30 <= i < 60 else set(), only) for i, views in enumerate(seen)]
-    found = [sides.put_right(views, before) for views, before in zip(wrong, held, strict=True)]
+    found = [put_right(sides, views, before) for views, before in zip(wrong, held, strict=True)]
     assert differing(found, seen) == []
     assert sides.share.max() == 0.0
 
@@ -122,7 +130,7 @@ def test_both_taken_for_the_same_leg_is_no_exchange(sides, seen, held, mirror, l
         exchanged(views, {2} if i > 20 else set(), np.where(one, mirror, np.arange(len(mirror))))
         for i, views in enumerate(seen)
     ]
-    found = [sides.put_right(views, before) for views, before in zip(wrong, held, strict=True)]
+    found = [put_right(sides, views, before) for views, before in zip(wrong, held, strict=True)]
     assert differing(found, wrong) == []
 
 
@@ -130,7 +138,7 @@ def test_both_taken_for_the_same_leg_is_no_exchange(sides, seen, held, mirror, l
 def test_half_of_the_cameras_or_more_are_left_alone(sides, seen, held, mirror, cameras):
     """Then it may as well be the track that is the wrong way round."""
     wrong = [exchanged(views, cameras if i > 10 else set(), mirror) for i, views in enumerate(seen)]
-    found = [sides.put_right(views, before) for views, before in zip(wrong, held, strict=True)]
+    found = [put_right(sides, views, before) for views, before in zip(wrong, held, strict=True)]
     assert differing(found, wrong) == []
     assert sides.share.max() == 0.0
 
@@ -138,9 +146,9 @@ def test_half_of_the_cameras_or_more_are_left_alone(sides, seen, held, mirror, c
 def test_nothing_is_done_where_the_track_does_not_say_where_keypoints_are(sides, seen, held, mirror):
     wrong = [exchanged(views, {1}, mirror) for views in seen]
     blind = [replace(before, state="coasting") for before in held]
-    assert differing([sides.put_right(v, b) for v, b in zip(wrong, blind, strict=True)], wrong) == []
+    assert differing([put_right(sides, v, b) for v, b in zip(wrong, blind, strict=True)], wrong) == []
     late = [[replace(view, t=view.t + 0.3) for view in views] for views in wrong]
-    assert differing([sides.put_right(v, b) for v, b in zip(late, held, strict=True)], wrong) == []
+    assert differing([put_right(sides, v, b) for v, b in zip(late, held, strict=True)], wrong) == []
 
 
 def test_what_is_exchanged_is_forgotten_after_a_while():
