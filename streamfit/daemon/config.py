@@ -70,9 +70,10 @@ class Fit(_Table):
 
 
 class Record(_Table):
-    """[record]: a folder, or nothing."""
+    """[record]: a folder, or nothing; a recording goes on in a new file from `rotate_mb` (MB) on."""
 
     directory: str = ""
+    rotate_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
 
 
 class Config(_Table):

@@ -24,6 +24,7 @@ from streamfit.daemon.metrics import Metrics
 from streamfit.daemon.notify import notify, watchdog_interval
 from streamfit.daemon.publisher import Publisher
 from streamfit.daemon.recalibration import Recalibration
+from streamfit.daemon.recording import record_settings
 from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.setup import Setup, load_setup
@@ -80,7 +81,7 @@ class Daemon:
         self._recalibration = Recalibration(self.solver.call)
         self._tracker_factory = tracker_factory
         self._keys = config.server_keys()
-        self._record_folder = _record_folder(config)
+        self._recording = record_settings(config)
 
     async def run(self) -> None:
         """Bind, warm up, serve until told to stop, and drain. Raises InputError."""
@@ -140,7 +141,7 @@ class Daemon:
         skeleton = self.sessions.setup.skeleton if same_skeleton else None
         setup = await asyncio.to_thread(load_setup, config, skeleton)
         await asyncio.to_thread(self._engine(config, setup).prepare)
-        self.sessions.record_folder = _record_folder(config)
+        self.sessions.recording = record_settings(config)
         self.sessions.setup, self.sessions.lag = setup, config.fit.lag
         self.sessions.ingest = IngestSettings(config.ingest.sync, config.ingest.wait)
         self._sockets.reload_clients()
@@ -156,7 +157,7 @@ class Daemon:
             setup,
             IngestSettings(self.config.ingest.sync, self.config.ingest.wait),
             self.config.fit.lag,
-            self._record_folder,
+            self._recording,
             self._tracker_factory,
             self.solver.wake,
             self._publisher.forget,
@@ -219,20 +220,6 @@ class Daemon:
     def _count_compilation(self) -> None:
         if self.health.state == "ready":
             self.health.compilations += 1
-
-
-def _record_folder(config: Config) -> Path | None:
-    """The folder of [record], made if it is not there. Raises InputError."""
-    if not config.record.directory:
-        return None
-    folder = config.path(config.record.directory)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"[record] directory = {str(folder)!r} cannot be made: {error.strerror}") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"[record] directory = {str(folder)!r} cannot be written to; choose another")
-    return folder
 
 
 async def _leave_in_time(stopping: asyncio.Event) -> None:

@@ -3,11 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.live import IngestSettings, LiveSession
-from streamfit.daemon.recording import Recording
+from streamfit.daemon.recording import Recording, RecordSettings
 from streamfit.daemon.session import Session
 from streamfit.daemon.setup import Setup
 from streamfit.wire.control import ControlError
@@ -29,12 +28,12 @@ class Sessions:
         setup: Setup,
         ingest: IngestSettings,
         lag: float,
-        record_folder: Path | None,
+        recording: RecordSettings | None,
         tracker_factory: TrackerFactory,
         on_instants: Callable[[], None],
         on_closed: Callable[[str], None],
     ):
-        self.setup, self.ingest, self.lag, self.record_folder = setup, ingest, lag, record_folder
+        self.setup, self.ingest, self.lag, self.recording = setup, ingest, lag, recording
         self.by_name: dict[str, Session] = {}
         self._closing: list[Session] = []
         self._ended: dict[str, tuple[float, float]] = {}
@@ -104,9 +103,9 @@ class Sessions:
     async def record(self, session: Session, on: bool) -> None:
         """Begin or end the recording of a session. Raises ControlError."""
         if on and session.recording is None:
-            if self.record_folder is None:
+            if self.recording is None:
                 raise ControlError("refused", "no folder for recordings: set directory in [record]")
-            session.recording = Recording(self.record_folder, session.name, session.setup)
+            session.recording = Recording(self.recording, session.name, lambda: session.setup)
         elif not on and session.recording is not None:
             recording, session.recording = session.recording, None
             await recording.close()
@@ -133,8 +132,8 @@ class Sessions:
                 raise Rejected("too_many_sessions", f"{MAX_SESSIONS} sessions are open; close one")
             self._finish(oldest)
         self.by_name[session.name] = session
-        if self.record_folder is not None:
-            session.recording = Recording(self.record_folder, session.name, session.setup)
+        if self.recording is not None:
+            session.recording = Recording(self.recording, session.name, lambda: session.setup)
         return session
 
     def _finish(self, session: Session) -> "asyncio.Task[None]":
