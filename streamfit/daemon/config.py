@@ -76,6 +76,12 @@ class Record(_Table):
     rotate_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
 
 
+class State(_Table):
+    """[state]: the folder of what outlives a crash, for one daemon; none: systemd's, or one in ~/.local/state."""
+
+    directory: str = ""
+
+
 class Config(_Table):
     """The whole file. Paths in it are relative to `source`, its own path."""
 
@@ -88,6 +94,7 @@ class Config(_Table):
     session: Session
     fit: Fit = Fit()
     record: Record = Record()
+    state: State = State()
 
     def path(self, name: str) -> Path:
         """`name` as the configuration file means it."""

@@ -61,8 +61,10 @@ class Sessions:
             session = self._add(self._new(message.session, self.setup), arrival)
         session.take(message, payload, arrival)
 
-    async def open(self, name: str, make_setup: Callable[[Setup], Setup]) -> None:
+    async def open(self, name: str, make_setup: Callable[[Setup], Setup], record: bool = True) -> None:
         """Open a session with what `make_setup` makes of the default, when all it needs is compiled.
+
+        It is recorded where there is a folder for that, unless not to `record`.
 
         Raises ControlError, InputError.
         """
@@ -79,7 +81,7 @@ class Sessions:
         finally:
             self._opening = None
         try:
-            self._add(session, time.monotonic())
+            self._add(session, time.monotonic(), record)
         except Rejected as error:
             raise ControlError("refused", error.detail) from None
 
@@ -123,7 +125,7 @@ class Sessions:
         )
         return Session(name, setup, live, self._on_instants)
 
-    def _add(self, session: Session, now: float) -> Session:
+    def _add(self, session: Session, now: float, record: bool = True) -> Session:
         if session.name == self._opening:
             raise Rejected("opening", f"session {session.name} is just being opened", session.name)
         if len(self.by_name) >= MAX_SESSIONS:
@@ -132,7 +134,7 @@ class Sessions:
                 raise Rejected("too_many_sessions", f"{MAX_SESSIONS} sessions are open; close one")
             self._finish(oldest)
         self.by_name[session.name] = session
-        if self.recording is not None:
+        if record and self.recording is not None:
             session.recording = Recording(self.recording, session.name, lambda: session.setup)
         return session
 

@@ -33,6 +33,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
         },
         "fit": {"lag": 0.1},
         "record": {"directory": "", "rotate_mb": 1024},
+        "state": {"directory": ""},
     }
 
 

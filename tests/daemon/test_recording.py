@@ -4,12 +4,12 @@ import asyncio
 import os
 import resource
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from daemon_process import CONFIGS
+from daemon_process import CONFIGS, until
 
 from streamfit.cameras import Rig
 from streamfit.daemon import recording
@@ -46,13 +46,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a file system can be mounted by root alone")
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
-
-
-async def until(condition: Callable[[], object], between: Callable[[], object] = lambda: None) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            between()
-            await asyncio.sleep(0.002)
 
 
 class Source:
