@@ -142,6 +142,20 @@ def daemon(folder: Path, text: str, command: list[str] = FAKE, **environment: st
         process.stop()
 
 
+class Starter:
+    """Starts daemons in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.processes = folder, list[DaemonProcess]()
+
+    def __call__(self, text: str, command: list[str] = FAKE, **environment: str) -> DaemonProcess:
+        config = self.folder / "daemon.toml"
+        config.write_text(text)
+        process = DaemonProcess(config, command, **environment)
+        self.processes.append(process)
+        return process
+
+
 class Client:
     """Sockets of one detector, consumer and controller; `secure` is called with each before it connects."""
 
