@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from streamfit.session.recorder import Recorder
 
 log = logging.getLogger(__name__)
 MAX_EARLY = 2000  # messages, while the first file is being made
-MAX_MODELS = 64
 RETRY = 5.0  # s between two tries to go on after the disk has failed
 FAILING_DISK = {errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO}
 
@@ -35,21 +34,21 @@ class RecordSettings:
 
 
 class Recording:
-    """Files `folder`/SESSION-TIME-0001.mcap, -0002 .., each with the `setup()` of its time and the models in use.
+    """Files `folder`/SESSION-TIME-0001.mcap, -0002 .., each with the `setup()` of its time and the `models`, the
+    last bytes published on each `model/` topic.
 
     Where the disk fails (full, read-only, gone) nothing is recorded, which `error` says in one line with what to do,
     until a new part can be begun. Its status counts `messages` and `bytes` on the disk, messages `dropped`, and how
     often the disk has failed (`failures`).
     """
 
-    def __init__(self, settings: RecordSettings, session: str, setup: Callable[[], Setup]):
+    def __init__(self, settings: RecordSettings, session: str, setup: Callable[[], Setup], models: Mapping[str, bytes]):
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f".{time.time_ns() // 1000 % 1_000_000:06d}"
         self.path = settings.folder / f"{session}-{stamp}-0001.mcap"
         self.error: str | None = None
-        self._settings, self._setup = settings, setup
+        self._settings, self._setup, self._models = settings, setup, models
         self._stem, self._part = self.path.stem.removesuffix("0001"), 1
         self._early: deque[SessionMessage] = deque()
-        self._models: dict[str, bytes] = {}
         self._recorder: Recorder | None = None
         self._unfinished: list[Recorder] = []
         self._finished: Counter[str] = Counter(dict.fromkeys(("messages", "bytes", "dropped"), 0))
@@ -61,8 +60,6 @@ class Recording:
         """Record the bytes of one message; `t` s is its time."""
         if self._closed.is_set():
             return
-        if topic.startswith("model/"):
-            self._models = dict([*self._models.items(), (topic, payload)][-MAX_MODELS:])
         message = SessionMessage(topic, payload, time.time_ns(), max(0, round(t * 1e9)))
         if self._recorder is not None:
             self._recorder.put(*message)
@@ -137,7 +134,9 @@ class Recording:
             log.info("recording goes on in %s", self.path)
             self.error = None
         now = time.time_ns()
-        for message in self._early or [SessionMessage(*model, now, now) for model in self._models.items()]:
+        early = {message.topic for message in self._early}
+        known = [SessionMessage(topic, model, now, now) for topic, model in self._models.items() if topic not in early]
+        for message in (*known, *self._early):
             recorder.put(*message)
         self._early.clear()
 

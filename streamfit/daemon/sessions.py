@@ -107,7 +107,7 @@ class Sessions:
         if on and session.recording is None:
             if self.recording is None:
                 raise ControlError("refused", "no folder for recordings: set directory in [record]")
-            session.recording = Recording(self.recording, session.name, lambda: session.setup)
+            session.recording = _recording(self.recording, session)
         elif not on and session.recording is not None:
             recording, session.recording = session.recording, None
             await recording.close()
@@ -135,7 +135,7 @@ class Sessions:
             self._finish(oldest)
         self.by_name[session.name] = session
         if record and self.recording is not None:
-            session.recording = Recording(self.recording, session.name, lambda: session.setup)
+            session.recording = _recording(self.recording, session)
         return session
 
     def _finish(self, session: Session) -> "asyncio.Task[None]":
@@ -158,3 +158,7 @@ class Sessions:
         last_t, ended = self._ended.get(message.session, (0.0, float("-inf")))
         if now - ended < STRAGGLERS and -STRAGGLERS <= message.t - last_t <= 0.0:
             raise Rejected("after_end", f"a message of {message.session} after its end")
+
+
+def _recording(settings: RecordSettings, session: Session) -> Recording:
+    return Recording(settings, session.name, lambda: session.setup, session.models)

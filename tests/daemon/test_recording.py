@@ -68,10 +68,10 @@ def numbers(path: Path) -> list[int]:
 
 
 async def test_parts_are_whole_in_themselves_and_lose_nothing(tmp_path: Path, setup: Setup) -> None:
-    now = setup
-    one = Recording(RecordSettings(tmp_path, PART), "room", lambda: now)
+    now, models = setup, {"model/room/0": b"the model"}
+    one = Recording(RecordSettings(tmp_path, PART), "room", lambda: now, models)
     source = Source(one)
-    one.put("model/room/0", b"the model", 0.0)
+    one.put("model/room/0", b"the model", 0.0)  # while the first part is being made
     await until(lambda: one.status()["part"] == 2, source.put)
     now = replace(setup, subject_toml="fitted meanwhile")
     await until(lambda: one.status()["part"] == 4, source.put)
@@ -97,7 +97,7 @@ async def test_a_full_disk_is_said_once_and_recording_goes_on_when_there_is_room
 ) -> None:
     other = small_disk / "other"
     other.write_bytes(bytes(250_000))
-    one = Recording(RecordSettings(small_disk, 2 * PART), "room", lambda: setup)
+    one = Recording(RecordSettings(small_disk, 2 * PART), "room", lambda: setup, {})
     source = Source(one)
     await until(lambda: one.status()["error"], source.put)
     for _ in range(100):
@@ -125,7 +125,7 @@ async def test_a_full_disk_is_said_once_and_recording_goes_on_when_there_is_room
 async def test_recording_goes_on_in_a_new_part_after_the_disk_had_failed(tmp_path: Path, setup: Setup) -> None:
     folder = tmp_path / "mounted"
     folder.mkdir()
-    one = Recording(RecordSettings(folder, PART), "room", lambda: setup)
+    one = Recording(RecordSettings(folder, PART), "room", lambda: setup, {})
     source = Source(one)
     await until(lambda: one.status()["messages"] > 5, source.put)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -160,7 +160,7 @@ async def test_a_name_that_is_taken_is_left_alone(
     monkeypatch.setattr(recording.time, "strftime", lambda *_: "20260101T000000")
     taken = tmp_path / "room-20260101T000000.000000-0001.mcap"
     taken.write_text("precious")
-    one = Recording(RecordSettings(tmp_path, PART), "room", lambda: setup)
+    one = Recording(RecordSettings(tmp_path, PART), "room", lambda: setup, {})
     one.put("keypoints", b"00000000", 0.0)
     await one.close()
     assert taken.read_text() == "precious"
@@ -173,7 +173,7 @@ async def test_a_read_only_disk_is_no_reason_not_to_start(small_disk: Path, tmp_
     (tmp_path / "room.toml").write_text(f'[session]\ncameras = "c.toml"\n[record]\ndirectory = "{small_disk}/new"\n')
     settings = record_settings(load_config(tmp_path / "room.toml"))
     assert settings is not None
-    one = Recording(settings, "room", lambda: setup)
+    one = Recording(settings, "room", lambda: setup, {})
     source = Source(one)
     await until(lambda: one.status()["error"], source.put)
     await one.close()

@@ -14,7 +14,7 @@ from daemon_process import Client, DaemonProcess, Starter, config_text, wait_unt
 from fake_tracker import HANG, SLOW
 
 ROOT = Path(__file__).parents[2]
-EXPOSED = 30  # tenths: what systemd-analyze calls OK ends at 4.9, ours is below 1.6
+EXPOSED = 20  # tenths of what systemd-analyze calls exposure: of 10 the most, 9.6 without any hardening
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 needs_make = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 VIEWS = [{"camera": "cam_01", "xyc": [[1.0, 1.0, 1.0]] * 17}]
