@@ -29,8 +29,10 @@ from streamfit.wire.packing import VERSION, encode
 
 SECONDS = 20.0
 """s of the walk, which is played forwards and backwards."""
-SOONEST, LATEST = 1.0, 12.0
-"""s after its start between which a daemon is killed: some while they start, most while they record."""
+STARTING, RECORDING = 4.0, 6.0
+"""s after its start, or once it is ready, within which a daemon is killed."""
+EARLY = 5
+"""Every so many is killed after its start, ready or not."""
 MAY_LOSE = 1.0
 """s of a recording; and s from the first view to the first answer that tracks."""
 READY = 180.0
@@ -153,12 +155,14 @@ def _lives(stream: Stream, folder: Path, kills: int, draw: random.Random, show: 
                 show(f"life {number + 1} of {kills + 1}", number / (kills + 1))
                 log = folder / "daemon.log"
                 with process(["streamfit.cli", "serve", str(config)], log) as daemon:
-                    began = time.monotonic()
-                    if number == 0:
+                    began, last = time.monotonic(), STARTING
+                    if number == kills or number % EARLY != EARLY - 1:
                         wait_until_ready(daemon, addresses.http, log, READY)
+                        last = RECORDING
+                    if number == 0:
                         _open(context, addresses, stream.subject.to_toml())
                         detectors.start()
-                    life = _listen(sub, began + (draw.uniform(SOONEST, LATEST) if number < kills else LATEST))
+                    life = _listen(sub, time.monotonic() + (draw.uniform(0.0, last) if number < kills else last))
                     life.alive, life.killed = time.monotonic() - began, time.time_ns()
                     daemon.kill()
                     daemon.wait()
