@@ -1,8 +1,10 @@
 # Everything from a fresh clone: each target makes its own virtual environment first.
 PYTHON ?= python3
 VENV ?= .venv
+PREFIX ?= /opt/streamfit
+UNITS = $(DESTDIR)/etc/systemd/system
 
-.PHONY: demo test clean
+.PHONY: demo test clean install-service install-units
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/streamfit demo
@@ -17,6 +19,24 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
 	touch $@
+
+# As root: the program in PREFIX, systemd's units for it, their user, and an example in /etc/streamfit.
+install-service: install-units
+	$(PYTHON) -m venv $(PREFIX)
+	$(PREFIX)/bin/python -m pip install --quiet .
+	systemd-sysusers /etc/sysusers.d/streamfit.conf
+	systemctl daemon-reload
+
+install-units:
+	install -d $(UNITS) $(DESTDIR)/etc/sysusers.d $(DESTDIR)/etc/streamfit
+	install -m 644 systemd/sysusers.conf $(DESTDIR)/etc/sysusers.d/streamfit.conf
+	for unit in streamfit.service streamfit@.service; do \
+		sed 's|/opt/streamfit/|$(PREFIX)/|' systemd/$$unit > $(UNITS)/$$unit && chmod 644 $(UNITS)/$$unit || exit 1; \
+	done
+	for example in room.toml cameras.toml; do \
+		test -e $(DESTDIR)/etc/streamfit/$$example || \
+			install -m 644 configs/$$example $(DESTDIR)/etc/streamfit/$$example || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) .venv-opensim

@@ -223,6 +223,21 @@ def evaluate(
     click.echo(summary(report, output))
 
 
+@_command("streamfit repair room-20260101T093000.000000-0003.mcap -o repaired.mcap")
+@click.argument("session", metavar="SESSION.mcap", type=FILE)
+@click.option("-o", "output", metavar="SESSION.mcap", required=True, type=FILE, help="The file to write.")
+def repair(session: Path, output: Path) -> None:
+    """Make a whole file of a recording that was cut off.
+
+    After a crash or a power cut a recording has no index: every streamfit command reads it all the same, other
+    MCAP software may not. The recording itself stays as it is.
+    """
+    from streamfit.commands.repair import repair_session
+
+    count = repair_session(session, output)
+    click.echo(f"{output}: {count} messages, all that {session} holds")
+
+
 @_command("streamfit keys /etc/streamfit detectors gait-lab-screen")
 @click.argument("directory", metavar="DIR", type=FILE)
 @click.argument("clients", metavar="[CLIENT...]", nargs=-1)

@@ -70,7 +70,14 @@ class Fit(_Table):
 
 
 class Record(_Table):
-    """[record]: a folder, or nothing."""
+    """[record]: a folder, or nothing; a recording goes on in a new file from `rotate_mb` (MB) on."""
+
+    directory: str = ""
+    rotate_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 1024
+
+
+class State(_Table):
+    """[state]: the folder of what outlives a crash, for one daemon; none: systemd's, or one in ~/.local/state."""
 
     directory: str = ""
 
@@ -87,6 +94,7 @@ class Config(_Table):
     session: Session
     fit: Fit = Fit()
     record: Record = Record()
+    state: State = State()
 
     def path(self, name: str) -> Path:
         """`name` as the configuration file means it."""

@@ -116,6 +116,10 @@ class Assembler:
         self._answer_all()
         return self.due(float("-inf"))
 
+    def run_free(self) -> None:
+        """Take the cameras as running free, as they were found to be before, unless the settings say otherwise."""
+        self.free |= self._auto
+
     def forget(self, person: str) -> None:
         """Drop what is remembered of `person`'s views."""
         self._known = {key: times for key, times in self._known.items() if key[1] != person}

@@ -12,17 +12,22 @@ POLL = 0.02  # s between two looks for new subscriptions
 
 
 class Publisher:
-    """Sends on an XPUB socket. Sequences begin at the clock's microseconds: a restart goes on above."""
+    """Sends on an XPUB socket. Numbers begin at the clock's microseconds, or `sequence`: a restart goes on above."""
 
-    def __init__(self, socket: "zmq.Socket[bytes]"):
+    def __init__(self, socket: "zmq.Socket[bytes]", sequence: int = 0):
         socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._socket = socket
+        self._begin = max(time.time_ns() // 1000, sequence) - time.monotonic_ns() // 1000
         self._sequence: dict[str, int] = {}
         self._models: dict[str, dict[str, Any]] = {}
 
+    def bound(self) -> int:
+        """What no number is above so far, as long as a topic has less than one message in a microsecond."""
+        return self._begin + time.monotonic_ns() // 1000
+
     def send(self, topic: str, payload: dict[str, Any]) -> bytes:
         """Publish one message; its bytes. Subscribers that are too slow miss it, which `seq` shows them."""
-        sequence = self._sequence.get(topic, time.time_ns() // 1000 - 1) + 1
+        sequence = self._sequence.get(topic, self.bound() - 1) + 1
         self._sequence[topic] = sequence
         if payload["type"] == "model":
             self._models[topic] = payload

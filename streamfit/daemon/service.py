@@ -19,11 +19,14 @@ from streamfit.daemon.control import Control
 from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.http import HttpServer
 from streamfit.daemon.ingest import Ingest
+from streamfit.daemon.keeper import Keeper
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.metrics import Metrics
 from streamfit.daemon.notify import notify, watchdog_interval
 from streamfit.daemon.publisher import Publisher
 from streamfit.daemon.recalibration import Recalibration
+from streamfit.daemon.recording import record_settings
+from streamfit.daemon.reloading import reload_on
 from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.setup import Setup, load_setup
@@ -60,6 +63,7 @@ async def serve(config: Config, tracker_factory: TrackerFactory = Tracker) -> No
     daemon = Daemon(config, tracker_factory)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, daemon.shut_down)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.hangup.set)
     leaving = asyncio.create_task(_leave_in_time(daemon.stopping))
     await daemon.run()
     leaving.cancel()
@@ -74,13 +78,14 @@ class Daemon:
         self.config = config
         self.health = Health()
         self.stopping = asyncio.Event()
+        self.hangup = asyncio.Event()
         self.endpoints: dict[str, str] = {}
         self.sessions: Sessions | None = None
         self.solver = Solver(lambda: self.sessions.all() if self.sessions else [], self._publish)
         self._recalibration = Recalibration(self.solver.call)
         self._tracker_factory = tracker_factory
         self._keys = config.server_keys()
-        self._record_folder = _record_folder(config)
+        self._recording = record_settings(config)
 
     async def run(self) -> None:
         """Bind, warm up, serve until told to stop, and drain. Raises InputError."""
@@ -90,7 +95,9 @@ class Daemon:
             stack.callback(self.solver.close)
             self._sockets = Sockets(self.config, self._keys)
             stack.callback(self._sockets.close)
-            self._publisher = Publisher(self._sockets.publish)
+            self._keeper = await asyncio.to_thread(Keeper, self.config, self.health)
+            stack.callback(self._keeper.close)
+            self._publisher = Publisher(self._sockets.publish, self._keeper.sequence)
             server = HttpServer(self.health, Metrics(self.health, lambda: self.sessions), self.status)
             stack.push_async_callback(server.stop)
             self.endpoints = self._sockets.endpoints | {"http": await server.start(self.config.http.bind)}
@@ -114,6 +121,7 @@ class Daemon:
             tasks[0].cancel()
             await self._recalibration.stop()
             await self._drain()
+            await self._keeper.finish()
 
     def status(self) -> dict[str, Any]:
         """What the status topic says, but for `seq`."""
@@ -134,13 +142,14 @@ class Daemon:
         for table in ("ingest", "publish", "control", "http"):
             if getattr(config, table).bind != getattr(self.config, table).bind:
                 raise ControlError("refused", f"[{table}] bind has changed: restart the daemon for that")
-        if config.security != self.config.security:
-            raise ControlError("refused", "[security] has changed: restart the daemon for that")
+        for name in ("security", "state"):
+            if getattr(config, name) != getattr(self.config, name):
+                raise ControlError("refused", f"[{name}] has changed: restart the daemon for that")
         same_skeleton = config.session.skeleton == self.config.session.skeleton
         skeleton = self.sessions.setup.skeleton if same_skeleton else None
         setup = await asyncio.to_thread(load_setup, config, skeleton)
         await asyncio.to_thread(self._engine(config, setup).prepare)
-        self.sessions.record_folder = _record_folder(config)
+        self.sessions.recording = record_settings(config)
         self.sessions.setup, self.sessions.lag = setup, config.fit.lag
         self.sessions.ingest = IngestSettings(config.ingest.sync, config.ingest.wait)
         self._sockets.reload_clients()
@@ -152,19 +161,25 @@ class Daemon:
         await self.solver.call(self._engine(self.config, setup).prepare)
         gc.collect()
         gc.freeze()  # what is there now stays: no collection need look at it again
-        self.sessions = Sessions(
+        sessions = Sessions(
             setup,
             IngestSettings(self.config.ingest.sync, self.config.ingest.wait),
             self.config.fit.lag,
-            self._record_folder,
+            self._recording,
             self._tracker_factory,
             self.solver.wake,
             self._publisher.forget,
         )
+        await self._keeper.resume(sessions)
+        self.sessions = sessions
         self.health.state = "ready"
         log.info("ready after %.1f s", time.monotonic() - self.health.started)
         notify("READY=1")
-        await self._feed_watchdog()
+        await asyncio.gather(
+            self._feed_watchdog(),
+            self._keeper.run(sessions, self.solver.call, self._publisher.bound),
+            reload_on(self.hangup, self.reload, self.health),
+        )
 
     async def _serve(self, tasks: list[asyncio.Task[None]]) -> None:
         """Until told to stop; raises what a task that must not end has ended with."""
@@ -219,20 +234,6 @@ class Daemon:
     def _count_compilation(self) -> None:
         if self.health.state == "ready":
             self.health.compilations += 1
-
-
-def _record_folder(config: Config) -> Path | None:
-    """The folder of [record], made if it is not there. Raises InputError."""
-    if not config.record.directory:
-        return None
-    folder = config.path(config.record.directory)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"[record] directory = {str(folder)!r} cannot be made: {error.strerror}") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"[record] directory = {str(folder)!r} cannot be written to; choose another")
-    return folder
 
 
 async def _leave_in_time(stopping: asyncio.Event) -> None:

@@ -14,6 +14,7 @@ from streamfit.daemon.setup import Setup
 from streamfit.wire.messages import KeypointsMessage
 
 RECENT_ANSWERS = 1024
+MAX_MODELS = 64  # that a recording begins with; persons come and go
 
 
 class Session:
@@ -26,6 +27,7 @@ class Session:
         self.name, self.setup, self.live = name, setup, live
         self.backlog = Backlog()
         self.recording: Recording | None = None
+        self.models: dict[str, bytes] = {}
         self.calibration: Progress | None = None
         self.ending: asyncio.Future[None] | None = None
         self.opened = time.monotonic()
@@ -51,7 +53,11 @@ class Session:
         topic, fields = answer
         if self.recording is not None:
             self.recording.put(topic, payload, fields.get("t", max(self.last_t, 0.0)))
-        if fields["type"] == "kinematics":
+        if fields["type"] == "model":
+            self.models[topic] = payload
+            if len(self.models) > MAX_MODELS:
+                del self.models[next(iter(self.models))]
+        elif fields["type"] == "kinematics":
             self.latencies.append(fields["latency"])
 
     def note_answered(self) -> None:

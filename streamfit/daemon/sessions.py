@@ -3,11 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.live import IngestSettings, LiveSession
-from streamfit.daemon.recording import Recording
+from streamfit.daemon.recording import Recording, RecordSettings
 from streamfit.daemon.session import Session
 from streamfit.daemon.setup import Setup
 from streamfit.wire.control import ControlError
@@ -29,12 +28,12 @@ class Sessions:
         setup: Setup,
         ingest: IngestSettings,
         lag: float,
-        record_folder: Path | None,
+        recording: RecordSettings | None,
         tracker_factory: TrackerFactory,
         on_instants: Callable[[], None],
         on_closed: Callable[[str], None],
     ):
-        self.setup, self.ingest, self.lag, self.record_folder = setup, ingest, lag, record_folder
+        self.setup, self.ingest, self.lag, self.recording = setup, ingest, lag, recording
         self.by_name: dict[str, Session] = {}
         self._closing: list[Session] = []
         self._ended: dict[str, tuple[float, float]] = {}
@@ -62,8 +61,10 @@ class Sessions:
             session = self._add(self._new(message.session, self.setup), arrival)
         session.take(message, payload, arrival)
 
-    async def open(self, name: str, make_setup: Callable[[Setup], Setup]) -> None:
+    async def open(self, name: str, make_setup: Callable[[Setup], Setup], record: bool = True) -> None:
         """Open a session with what `make_setup` makes of the default, when all it needs is compiled.
+
+        It is recorded where there is a folder for that, unless not to `record`.
 
         Raises ControlError, InputError.
         """
@@ -80,7 +81,7 @@ class Sessions:
         finally:
             self._opening = None
         try:
-            self._add(session, time.monotonic())
+            self._add(session, time.monotonic(), record)
         except Rejected as error:
             raise ControlError("refused", error.detail) from None
 
@@ -104,9 +105,9 @@ class Sessions:
     async def record(self, session: Session, on: bool) -> None:
         """Begin or end the recording of a session. Raises ControlError."""
         if on and session.recording is None:
-            if self.record_folder is None:
+            if self.recording is None:
                 raise ControlError("refused", "no folder for recordings: set directory in [record]")
-            session.recording = Recording(self.record_folder, session.name, session.setup)
+            session.recording = _recording(self.recording, session)
         elif not on and session.recording is not None:
             recording, session.recording = session.recording, None
             await recording.close()
@@ -124,7 +125,7 @@ class Sessions:
         )
         return Session(name, setup, live, self._on_instants)
 
-    def _add(self, session: Session, now: float) -> Session:
+    def _add(self, session: Session, now: float, record: bool = True) -> Session:
         if session.name == self._opening:
             raise Rejected("opening", f"session {session.name} is just being opened", session.name)
         if len(self.by_name) >= MAX_SESSIONS:
@@ -133,8 +134,8 @@ class Sessions:
                 raise Rejected("too_many_sessions", f"{MAX_SESSIONS} sessions are open; close one")
             self._finish(oldest)
         self.by_name[session.name] = session
-        if self.record_folder is not None:
-            session.recording = Recording(self.record_folder, session.name, session.setup)
+        if record and self.recording is not None:
+            session.recording = _recording(self.recording, session)
         return session
 
     def _finish(self, session: Session) -> "asyncio.Task[None]":
@@ -157,3 +158,7 @@ class Sessions:
         last_t, ended = self._ended.get(message.session, (0.0, float("-inf")))
         if now - ended < STRAGGLERS and -STRAGGLERS <= message.t - last_t <= 0.0:
             raise Rejected("after_end", f"a message of {message.session} after its end")
+
+
+def _recording(settings: RecordSettings, session: Session) -> Recording:
+    return Recording(settings, session.name, lambda: session.setup, session.models)

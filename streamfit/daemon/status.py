@@ -22,7 +22,7 @@ EXCHANGED = 0.5
 class Health:
     """The daemon as a whole: `state` is "starting", "ready" or "stopping"; `compilations` since ready.
 
-    `rejected` and `details` are of messages that belong to no session.
+    `rejected` and `details` are of messages that belong to no session; `alarms` by what they are about.
     """
 
     state: str = "starting"
@@ -30,6 +30,7 @@ class Health:
     compilations: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     details: dict[str, str] = field(default_factory=dict)
+    alarms: dict[str, str] = field(default_factory=dict)
 
 
 def status(health: Health, sessions: Sessions | None) -> dict[str, Any]:
@@ -44,7 +45,8 @@ def status(health: Health, sessions: Sessions | None) -> dict[str, Any]:
         "compilations": health.compilations,
         "rejected": dict(health.rejected),
         "details": dict(health.details),
-        "alarms": [f"session {name}: {alarm}" for name, entry in described.items() for alarm in _alarms(entry)],
+        "alarms": [*health.alarms.values()]
+        + [f"session {name}: {alarm}" for name, entry in described.items() for alarm in _alarms(entry)],
         "sessions": described,
     }
 

@@ -58,6 +58,7 @@ def write_config(folder: Path, recording: SessionFile, addresses: Addresses) -> 
         "control": {"bind": addresses.control},
         "http": {"bind": addresses.http},
         "session": session,
+        "state": {"directory": "state"},
     }
     path = folder / "demo.toml"
     path.write_text(tomli_w.dumps(config), encoding="utf-8")

@@ -9,6 +9,7 @@ have in common cannot be seen; the median camera is taken to be right.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -85,6 +86,17 @@ def clock_terms(
     return after, jnp.sum(precision * moving**2, (1, 2)), jnp.sum(precision * moving * off, (1, 2))
 
 
+@dataclass(frozen=True)
+class ClockState:
+    """What Clocks have found out, as plain numbers: `t` s of the last look, None before the first."""
+
+    t: float | None
+    offset: list[float]
+    drift: list[float]
+    applied: list[float]
+    covariance: list[list[list[float]]]
+
+
 class Clocks:
     """What to add to the times of each of C cameras: `offset` (s) at the last look and `drift` (s/s), as found.
 
@@ -108,6 +120,24 @@ class Clocks:
     def known(self) -> np.ndarray:
         """Whether enough has been seen of each (C,)."""
         return self.sd < KNOWN * OFFSET
+
+    def state(self) -> ClockState:
+        """To `resume` from."""
+        return ClockState(
+            self._t if np.isfinite(self._t) else None,
+            self.offset.tolist(),
+            self.drift.tolist(),
+            self.applied.tolist(),
+            self._covariance.tolist(),
+        )
+
+    def resume(self, state: ClockState) -> None:
+        """Go on from a state of as many cameras. Raises ValueError."""
+        found = [np.array(values) for values in (state.offset, state.drift, state.applied, state.covariance)]
+        if [values.shape for values in found] != [self.offset.shape] * 3 + [self._covariance.shape]:
+            raise ValueError("the clocks are those of other cameras")
+        self.offset, self.drift, self.applied, self._covariance = found
+        self._t = -np.inf if state.t is None else state.t
 
     def note(self, t: float, information: Float[Array, " C"], force: Float[Array, " C"]) -> None:
         """Learn from an instant: terms (1/s^2, 1/s) of what is still to be added to each camera's times."""

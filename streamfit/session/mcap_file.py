@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +42,8 @@ class SessionWriter:
 
     The attachments are on disk before the constructor returns, every message before `flush` does, so that a
     crash leaves a file that `read_session` reads up to there. `flush` and `close` wait for the disk: keep
-    them off an event loop. A full or broken disk is an OSError.
+    them off an event loop. A full or broken disk is an OSError; a file that could not even get its attachments
+    is removed again.
     """
 
     def __init__(
@@ -57,13 +59,17 @@ class SessionWriter:
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror}") from error
         self._writer = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)
-        self._writer.start()
-        texts = (cameras_toml, keypoints_toml, subject_toml)
-        for name, text in zip(ATTACHMENTS, texts, strict=True):
-            if text is not None:
-                self._writer.add_attachment(0, time.time_ns(), name, "application/toml", text.encode())
-        self.flush()
-        _sync_folder(self.path.parent)
+        try:
+            self._begin((cameras_toml, keypoints_toml, subject_toml))
+        except OSError:
+            self._abandon()
+            self.path.unlink()
+            raise
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file so far."""
+        return self._file.tell()
 
     def write(self, topic: str, payload: bytes, log_time: int, publish_time: int) -> None:
         """Add a message to the channel of its topic; both times in ns, held within 0 .. 2^64 - 1."""
@@ -90,13 +96,29 @@ class SessionWriter:
         finally:
             self._file.close()
 
+    def _abandon(self) -> None:
+        """Close the file as it is: the disk has failed."""
+        with suppress(OSError):
+            self._file.close()
+
+    def _begin(self, texts: tuple[str | None, ...]) -> None:
+        self._writer.start()
+        for name, text in zip(ATTACHMENTS, texts, strict=True):
+            if text is not None:
+                self._writer.add_attachment(0, time.time_ns(), name, "application/toml", text.encode())
+        self.flush()
+        _sync_folder(self.path.parent)
+
     def __enter__(self) -> "SessionWriter":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if isinstance(error, OSError):
+            self._abandon()
+        else:
+            self.close()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file
 
-from daemon_process import REAL, Client, DaemonProcess, config_text, daemon
+from daemon_process import REAL, Client, DaemonProcess, Starter, config_text, daemon
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +30,12 @@ def client(fake_daemon: DaemonProcess) -> Iterator[Client]:
     """A client of the daemon with the fake tracker."""
     with Client(fake_daemon.endpoints) as connected:
         yield connected
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Starter]:
+    """Starts daemons that are stopped at the end."""
+    starter = Starter(tmp_path)
+    yield starter
+    for process in starter.processes:
+        process.stop()

@@ -1,5 +1,6 @@
 """A daemon as a process, and a detector and a consumer to talk to it."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -35,6 +36,14 @@ def wait_until(condition: Callable[[], Any], what: str, patience: float = PATIEN
     raise AssertionError(f"waited in vain for {what}")
 
 
+async def until(condition: Callable[[], object], between: Callable[[], object] = lambda: None) -> None:
+    """Wait on an event loop, doing something `between` looks."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            between()
+            await asyncio.sleep(0.002)
+
+
 def config_text(keypoints: str = "coco17", more: str = "", **binds: str) -> str:
     """A configuration with ports that the system chooses."""
     bind = {name: "tcp://127.0.0.1:*" for name in ("ingest", "publish", "control")}
@@ -63,7 +72,7 @@ class DaemonProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | environment,
+            env=os.environ | {"XDG_STATE_HOME": str(config.parent / "state")} | environment,
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -131,6 +140,20 @@ def daemon(folder: Path, text: str, command: list[str] = FAKE, **environment: st
         yield process.wait_ready()
     finally:
         process.stop()
+
+
+class Starter:
+    """Starts daemons in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.processes = folder, list[DaemonProcess]()
+
+    def __call__(self, text: str, command: list[str] = FAKE, **environment: str) -> DaemonProcess:
+        config = self.folder / "daemon.toml"
+        config.write_text(text)
+        process = DaemonProcess(config, command, **environment)
+        self.processes.append(process)
+        return process
 
 
 class Client:

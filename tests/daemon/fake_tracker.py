@@ -13,8 +13,9 @@ from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 
 # The x of a view's first point says what to do.
-FAIL, NOT_FINITE, SLOW = 661.0, 662.0, 663.0
+FAIL, NOT_FINITE, SLOW, CLOCKS, HANG = 661.0, 662.0, 663.0, 664.0, 665.0
 SLOWNESS = 0.05  # s
+AHEAD = 0.004  # s, of the first camera's clock
 
 
 class FakeTracker:
@@ -23,7 +24,7 @@ class FakeTracker:
     def __init__(
         self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, lag: float, *, clocks: Clocks
     ) -> None:
-        self.skeleton, self.rig, self.keypoints = skeleton, rig, keypoints
+        self.skeleton, self.rig, self.keypoints, self.clocks = skeleton, rig, keypoints, clocks
         self.too_late = 0
         self.exchanged = np.zeros(len(rig.names))
         self.instants: list[tuple[float, list[tuple[int, float]]]] = []
@@ -40,6 +41,11 @@ class FakeTracker:
             raise RuntimeError("told to fail")
         if SLOW in orders:
             time.sleep(SLOWNESS)
+        if HANG in orders:
+            time.sleep(3600)
+        if CLOCKS in orders:
+            information = np.full(len(self.rig.names), 1e9)
+            self.clocks.note(t, information, np.where(np.arange(len(information)) == 0, -AHEAD * information, 0.0))
         self.instants.append((t, [(view.camera, view.t) for view in views]))
         q = np.zeros(len(self.skeleton.coordinates))
         q[0], q[1] = len(self.instants), len(views)

@@ -32,7 +32,8 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
             "skeleton": "rajagopal",
         },
         "fit": {"lag": 0.1},
-        "record": {"directory": ""},
+        "record": {"directory": "", "rotate_mb": 1024},
+        "state": {"directory": ""},
     }
 
 

@@ -12,6 +12,7 @@ from fake_tracker import SLOW, SLOWNESS
 from standing import standing_views
 
 from streamfit.cameras import Rig
+from streamfit.session.mcap_file import read_session
 from streamfit.skeleton import KeypointSet
 from streamfit.wire.packing import encode
 
@@ -163,6 +164,8 @@ def test_recording_can_be_turned_on_and_off(tmp_path: Path) -> None:
         second = client.ask("record", session="s", on=True)["result"]["file"]
         assert second != first["file"]
         assert client.ask("record", session="s", on=True)["result"]["file"] == second
+        assert client.ask("record", session="s", on=False)["ok"]
+        assert [message.topic for message in read_session(second).messages()] == ["model/s/0"]
 
 
 def test_recording_without_a_folder_is_refused(client: Client) -> None:

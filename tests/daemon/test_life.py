@@ -4,17 +4,16 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from daemon_process import (
     CONFIGS,
-    FAKE,
     REAL,
     Client,
     DaemonProcess,
+    Starter,
     config_text,
     daemon,
     wait_until,
@@ -24,26 +23,6 @@ from fake_tracker import SLOW
 from streamfit.session.mcap_file import read_session
 
 VIEWS = [{"camera": f"cam_0{i}", "xyc": np.ones((17, 3))} for i in (1, 2, 3, 4)]
-
-
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator["Starter"]:
-    starter = Starter(tmp_path)
-    yield starter
-    for process in starter.processes:
-        process.stop()
-
-
-class Starter:
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.processes = folder, list[DaemonProcess]()
-
-    def __call__(self, text: str, command: list[str] = FAKE, **environment: str) -> DaemonProcess:
-        config = self.folder / "daemon.toml"
-        config.write_text(text)
-        process = DaemonProcess(config, command, **environment)
-        self.processes.append(process)
-        return process
 
 
 # What is wrong with the configuration
