@@ -28,7 +28,7 @@ class SlotTable:
         self._new = [False] * slots
         """Has views that have not been linearised."""
         self._memory = 2.0 * settings.persistence
-        self._fresh = min(settings.fresh, slots)
+        self._fresh = settings.fresh
         self._real = settings.real
         self.given_up = [NOWHERE] * slots
 
@@ -61,10 +61,11 @@ class SlotTable:
         self._new[slot] = True
         return True
 
-    def lay_out(self, spline: UniformSpline, first: int) -> Slots:
+    def lay_out(self, spline: UniformSpline, first: int, shift: int, t: float, back: float) -> Slots:
         """The slots as the compiled step takes them, in the window `spline`; those that are linearised count as solved.
 
-        These are `first`, those with new views, the latest, and last the oldest.
+        These are `first`, those with new views, the latest, and last the oldest. `shift` is from the window before;
+        readings are for the times `t` and `back`.
         """
         latest = sorted(range(len(self.t)), key=self.t.__getitem__, reverse=True)
         oldest = next((slot for slot in reversed(latest) if self.t[slot] > EMPTY), first)
@@ -77,10 +78,13 @@ class SlotTable:
         return Slots(
             place=real([spline.place(t) if t > EMPTY else NOWHERE for t in self.t]),
             given_up=real(given_up),
-            fresh=np.array(fresh, np.int32),
+            fresh=np.array(fresh),
             seen=real(self.seen[fresh]),
             view_place=real(np.where(view_t > EMPTY, spline.place(view_t), NOWHERE)),
             share=real(self._share[fresh]),
+            shift=np.array(shift),
+            at=real(spline.place(t)),
+            back=real(spline.place(back)),
         )
 
     def nearest(self, t: float) -> int:

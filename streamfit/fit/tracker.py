@@ -25,7 +25,7 @@ from streamfit.fit.settings import FitSettings
 from streamfit.fit.slots import EMPTY, JOIN, SlotTable
 from streamfit.fit.swaps import Sides
 from streamfit.fit.triangulate import triangulate
-from streamfit.fit.window import Behind, Hindsight, Model, Outcome, Reading, Slots, State, Window, agreement
+from streamfit.fit.window import Hindsight, Model, Outcome, Reading, State, Window, agreement
 from streamfit.skeleton import HostKinematics, KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
 from streamfit.trajectory import SUPPORT, UniformSpline
@@ -227,13 +227,13 @@ class Tracker:
                 used.add(view.camera)
         self._spline = after
         newest = slots.nearest(t)
-        laid = slots.lay_out(after, newest)
-        self._state, solved, behind = self._window.step(
-            self._model, self._state, laid, shift, self.settings.real(after.place(t))
-        )
+        back = self._owed[0].t if self._owed else t
+        laid = slots.lay_out(after, newest, shift, t, back).packed()
+        self._state, solved, behind = self._window.step(self._model, self._state, laid)
         if self._lasting is None or (shift and slots.seen[newest, ..., 2].any()):
             self._lasting = self._window.lasting(self._model, behind)
-        self._look_back(self._owed[0].t if self._owed else t, behind, laid)
+        # it goes on while the answer is made of what the step has found
+        self._usual, self._hindsight = self._window.look_back(self._model, self._state, behind, self._usual, laid)
         outcome = _on_host(solved)
         self._lasting = np.asarray(self._lasting)
         alive = {c for c, feed in enumerate(self._feeds) if feed.current(t)}
@@ -246,13 +246,6 @@ class Tracker:
         self._tells_clocks = not settling and self._doubted is None and len(used) > 2
         self._list = float(outcome.reading.q[4])
         return estimate
-
-    def _look_back(self, t: float, behind: Behind, slots: Slots) -> None:
-        """Begin to look back, to the instant t too; it goes on while the answer is made of what the step has found."""
-        at = self.settings.real(self._spline.place(t))
-        self._usual, self._hindsight = self._window.look_back(
-            self._model, self._state, behind, self._usual, slots.seen[-1], slots.share[-1], at
-        )
 
     def _doubt(self, t: float, weight: np.ndarray, newest: int) -> None:
         """Where the views and the fit have disagreed for a while, see whether a fresh start agrees better."""

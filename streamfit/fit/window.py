@@ -12,6 +12,7 @@ sums: that is what makes it sound in float32.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -82,6 +83,25 @@ class Slots(NamedTuple):
     view_place: Float[Array, "F C"]
     share: Float[Array, "F C"]
     """Share of its information that a view counts with (errors persist)."""
+    shift: Float[Array, ""]
+    """Control points by which the window moves on first."""
+    at: Float[Array, ""]
+    """The place of the reading, in the last knot interval."""
+    back: Float[Array, ""]
+    """The place of the reading of those who look back."""
+
+    def packed(self) -> np.ndarray:
+        """All in one array: what a compiled call costs grows with the arrays that it takes from the host."""
+        return np.concatenate([np.ravel(x) for x in self], dtype=self.seen.dtype)
+
+    @staticmethod
+    def unpacked(packed: Float[Array, " S"], slots: int, seen: tuple[int, ...]) -> Slots:
+        """Of so many slots; `seen` is its shape (F, C, K, 3)."""
+        shapes = [(slots,), (slots,), seen[:1], seen, seen[:2], seen[:2], (), (), ()]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        parts = [x.reshape(shape) for x, shape in zip(jnp.split(packed, ends[:-1]), shapes, strict=True)]
+        slots_ = Slots(*parts)
+        return slots_._replace(fresh=slots_.fresh.astype(int), shift=slots_.shift.astype(int))
 
 
 class Reading(NamedTuple):
@@ -210,14 +230,12 @@ class Window:
         return jax.tree.map(self.settings.real, turned)
 
     @partial(jax.jit, static_argnums=0)
-    def step(self, model: Model, state: State, slots: Slots, shift: Array, at: Array) -> tuple[State, Outcome, Behind]:
-        """Give up, shift by `shift` control points, linearise the fresh slots, solve, and read the newest pose.
-
-        `at` is the place of the reading, in the last knot interval.
-        """
-        p, fresh = self.passive, slots.fresh
+    def step(self, model: Model, state: State, packed: Float[Array, " S"]) -> tuple[State, Outcome, Behind]:
+        """Give up, shift, linearise the fresh slots, solve, and read the newest pose; `packed` are the slots."""
+        slots = self._slots(model, packed)
+        p, fresh, at = self.passive, slots.fresh, slots.at
         state = self._give_up(state, slots.given_up)
-        state = jax.lax.fori_loop(0, shift, lambda _, s: self._shift(s), state)
+        state = jax.lax.fori_loop(0, slots.shift, lambda _, s: self._shift(s), state)
         weights = self._weights(slots.place)
         terms = self._linearise(model, state.controls, weights[fresh], slots)
         information = state.slot_information.at[fresh].set(terms.information)
@@ -249,11 +267,11 @@ class Window:
 
     @partial(jax.jit, static_argnums=0)
     def look_back(
-        self, model: Model, state: State, behind: Behind, usual: Usual, seen: Array, share: Array, at: Array
+        self, model: Model, state: State, behind: Behind, usual: Usual, packed: Float[Array, " S"]
     ) -> tuple[Usual, Hindsight]:
-        """What a step's last fresh slot, seen (C, K, 3) and counting with `share` (C,), tells of the clocks; and the
-        trajectory at another place."""
-        settled = view_terms(model.lenses, behind.own, seen, model.noise)
+        """What the last fresh slot of a step tells of the clocks, and the trajectory at an earlier place."""
+        slots = self._slots(model, packed)
+        settled = view_terms(model.lenses, behind.own, slots.seen[-1], model.noise)
         usual, information, force = clock_terms(
             usual,
             model.lenses,
@@ -263,9 +281,13 @@ class Window:
             settled.weight,
             model.noise.sd,
             model.persistent,
-            share,
+            slots.share[-1],
         )
-        return usual, Hindsight(information, force, self._read(state, at))
+        return usual, Hindsight(information, force, self._read(state, slots.back))
+
+    def _slots(self, model: Model, packed: Float[Array, " S"]) -> Slots:
+        cameras, keypoints = len(model.lenses.focal), len(self.kinematics.body)
+        return Slots.unpacked(packed, self.settings.slots, (self.settings.fresh, cameras, keypoints, 3))
 
     def _after(
         self, terms: _Terms, i: int, weights: Float[Array, " M"], slots: Slots, change: Array, controls: Array
