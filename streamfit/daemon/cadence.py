@@ -13,7 +13,8 @@ MAX_PERIOD = 1.0  # s; a longer gap is a pause, not a frame period
 class Camera:
     """One camera of one session. Times in s; `late`, `dropped` count views.
 
-    `period` is the median time between its views, None before the second one.
+    `period` is the median time between its views, None before the second one. `astray` is when a view last came that
+    was far off the running times, and by how much.
     """
 
     late: int = 0
@@ -21,6 +22,7 @@ class Camera:
     period: float | None = None
     last_t: float | None = None
     last_arrival: float = float("-inf")
+    astray: tuple[float, float] | None = None
     _steps: deque[float] = field(default_factory=lambda: deque(maxlen=9))
     _arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=256))
     _delays: deque[float] = field(default_factory=lambda: deque(maxlen=64))
@@ -58,6 +60,11 @@ class Camera:
         if not self.active(now) or self.period is None or self.last_t is None or self.last_t + self.period > t:
             return float("-inf")
         return self.last_t + self.period + max(self._delays) + MARGIN
+
+    @property
+    def delay(self) -> float | None:
+        """Median of arrival less capture time lately, which are on different clocks; None before the first view."""
+        return sorted(self._delays)[len(self._delays) // 2] if self._delays else None
 
     def rate(self, now: float) -> float:
         """Views per second lately."""

@@ -198,7 +198,8 @@ class Fits:
     def _failed(self, what: str) -> None:
         self.failures += 1
         if self.failures.bit_count() == 1:  # 1, 2, 4, 8 ..: a fit that always fails does not fill the log
-            log.exception("session %s: failure %d: %s", self._session, self.failures, what)
+            whose = {"session": self._session}
+            log.exception("session %s: failure %d: %s", self._session, self.failures, what, extra=whose)
 
     def _new_tracker(self) -> Tracker:
         e = self._equipment

@@ -53,6 +53,8 @@ class Instant:
     views: tuple[Arrival, ...]
     arrival: float
     persons: tuple[str, ...] = ()
+    queued: float = 0.0
+    """When it was handed out."""
 
 
 @dataclass(eq=False)
@@ -87,6 +89,9 @@ class Assembler:
         dropped: Counter[str] = Counter()
         touched: set[_Open] = set()
         for view in views:
+            off = self._timeline.off(view.t, now)
+            if off is not None:
+                self.cameras[view.camera].astray = (now, off)
             verdict = self._timeline.judge(view, now)
             for held in verdict.dropped:
                 self._drop(held, "time_jump", dropped)

@@ -53,6 +53,7 @@ class Recording:
         return {
             "file": str(self.path),
             "dropped": recorder.dropped if recorder else 0,
+            "waiting": recorder.waiting if recorder else len(self._early),
             "error": self.error,
         }
 

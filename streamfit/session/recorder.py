@@ -30,6 +30,11 @@ class Recorder:
         self._thread = threading.Thread(target=self._write, name=f"record {self.path.name}", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Messages that are not written yet."""
+        return self._queue.qsize()
+
     def put(self, topic: str, payload: bytes, log_time: int, publish_time: int) -> None:
         """Record one message; both times in ns."""
         try:
