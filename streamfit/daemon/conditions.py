@@ -138,8 +138,8 @@ def _clocks(session: Session, sending: list[int], told: Collection[str]) -> Iter
     clocks = session.live.fits.clocks
     for i in sending:
         name = session.live.rig.names[i]
-        key, offset = f"clock {name}", float(clocks.offset[i])
-        if clocks.known[i] and abs(offset) > _limit(CLOCK, key, told):
+        key, offset = f"clock {name}", float(clocks.applied[i])  # nothing where it may as well be right
+        if abs(offset) > _limit(CLOCK, key, told):
             what = f"its clock is {1000 * abs(offset):.0f} ms {'behind' if offset > 0 else 'ahead of'} the others'"
             yield Condition(key, what, "the fit corrects it; check NTP or PTP, or its trigger", 2.0, name)
 

@@ -47,5 +47,6 @@ def test_a_camera_with_left_and_right_exchanged_is_named(skeleton: Skeleton, eve
     assert len(said) == alarms
     for alarm in said:
         assert alarm == (
-            "cam_03: left and right are exchanged in 6 of 10 views: check its detector, or whether its image is mirrored"
+            "cam_03: left and right are exchanged in 6 of 10 views: "
+            "check its detector, or whether its image is mirrored"
         )
