@@ -1,5 +1,6 @@
 """The daemon's figures for Prometheus, read at each scrape; a session that is closed takes its series with it."""
 
+import asyncio
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -48,13 +49,14 @@ class Metrics(Collector):
     ):
         self._health, self._sessions, self._alarms, self._pulse = health, sessions, alarms, pulse
         self._control = control
-        self._registry = CollectorRegistry()
+        self._registry, self._process = CollectorRegistry(), CollectorRegistry()
         self._registry.register(self)
-        ProcessCollector(registry=self._registry)
+        ProcessCollector(registry=self._process)
 
-    def text(self) -> bytes:
+    async def text(self) -> bytes:
         """The metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        process = await asyncio.to_thread(generate_latest, self._process)  # reads files
+        return generate_latest(self._registry) + process
 
     def collect(self) -> Iterator[Metric]:
         """Every metric with its labels."""

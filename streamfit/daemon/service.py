@@ -147,7 +147,7 @@ class Daemon:
         skeleton = self.sessions.setup.skeleton if same_skeleton else None
         setup = await asyncio.to_thread(load_setup, config, skeleton)
         await asyncio.to_thread(self._engine(config, setup).prepare)
-        self.sessions.record_folder = _record_folder(config)
+        self.sessions.record_folder = await asyncio.to_thread(_record_folder, config)
         self.sessions.setup, self.sessions.lag = setup, config.fit.lag
         self.sessions.ingest = IngestSettings(config.ingest.sync, config.ingest.wait)
         self._sockets.reload_clients()
