@@ -70,9 +70,10 @@ class Watcher:
         def find() -> Answer | None:
             nonlocal place
             while place < len(self.answers):
+                answer = self.answers[place]
                 place += 1
-                if wanted(self.answers[place - 1]):
-                    return self.answers[place - 1]
+                if answer.received > after and wanted(answer):
+                    return answer
             return None
 
         return self.wait_for(find, patience)

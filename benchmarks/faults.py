@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -25,6 +26,8 @@ TOLD = 3.0
 """s until an alarm tells of a fault."""
 SHARE = 0.02
 """Of the instants may be lost where the machine is the matter, not the daemon: a stall of its own."""
+OVERTAKEN = 0.06
+"""Where all views of an instant come after the next one was answered, it cannot be; as little may be lost of a step."""
 GARBAGE = 3000
 """Messages of a burst."""
 
@@ -52,6 +55,7 @@ class Spell:
     def __init__(self, room: Room, outcome: Outcome) -> None:
         self._room, self.outcome = room, outcome
         self.full, self.latency = room.usual()
+        self._before = _unanswered(room)
         self._begin = time.monotonic()
         self._idle = 0.0
 
@@ -67,18 +71,19 @@ class Spell:
         if answer is None or answer.received - since > within:
             self.outcome.missed.append(f"well again within {within:g} s")
 
-    def end(self, lossless: bool = True) -> Outcome:
-        """Count what was lost until now; unless `lossless` is not asked for it may be a small share."""
+    def end(self, share: float = SHARE) -> Outcome:
+        """Count what was lost until now, of which that share of the instants may be."""
         time.sleep(0.3)
         end = time.monotonic()
         answers = self._room.watcher.between(self._begin, end)
         self.outcome.gaps = sum(b.seq - a.seq - 1 for a, b in pairwise(answers))
         sent = round((end - self._begin - self._idle) * self._room.rate)
         self.outcome.lost = max(0, sent - len(answers))
+        self.outcome.notes += [f"{what} {count}" for what, count in (_unanswered(self._room) - self._before).items()]
         if self.outcome.gaps:
             self.outcome.missed.append("no gap in the sequence")
-        if lossless and self.outcome.lost > 2 + SHARE * sent:  # one at either end may be under way
-            self.outcome.missed.append("no instant lost")
+        if self.outcome.lost > 2 + share * sent:  # one at either end may be under way
+            self.outcome.missed.append(f"at most {share:.0%} of the instants lost")
         return self.outcome
 
 
@@ -140,7 +145,7 @@ def slow_networks(room: Room) -> Outcome:
     for detector in room.detectors.values():
         detector.tell(jitter=0.0)
     spell.recovered(time.monotonic() + 0.1, BACK, lambda a: a.views >= spell.full)
-    return spell.end(lossless=False)
+    return spell.end(OVERTAKEN)
 
 
 def consumer_stopped(room: Room, seconds: float = 5.0) -> Outcome:
@@ -187,7 +192,7 @@ def clocks_stepped(room: Room) -> Outcome:
         worst = max(worst, spell.outcome.recovered or np.inf)
         time.sleep(1.5)
     spell.outcome.recovered = worst
-    return spell.end(lossless=False)
+    return spell.end(OVERTAKEN)
 
 
 def garbage(room: Room) -> Outcome:
@@ -245,6 +250,16 @@ def _rejected(room: Room) -> int:
     status = room.watcher.status
     counts = [status["rejected"], *(session["rejected"] for session in status["sessions"].values())]
     return sum(sum(count.values()) for count in counts)
+
+
+def _unanswered(room: Room) -> Counter[str]:
+    """What the status counts of instants given up and views not used or late."""
+    found = Counter(skipped=0)
+    for session in room.ask("status")["result"]["sessions"].values():
+        found["skipped"] += session["skipped"]
+        found.update(session["rejected"])
+        found["late"] += sum(camera["late"] for camera in session["cameras"].values())
+    return found
 
 
 def _readable(room: Room, last: Answer) -> tuple[str, bool]:

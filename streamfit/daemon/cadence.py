@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 ACTIVE = 0.5  # s, of silence after which a camera is no longer waited for
 RECENT = 2.0  # s, over which rates are taken
@@ -23,7 +24,7 @@ class Camera:
     last_t: float | None = None
     last_arrival: float = float("-inf")
     astray: tuple[float, float] | None = None
-    _steps: deque[float] = field(default_factory=lambda: deque(maxlen=9))
+    _times: deque[float] = field(default_factory=lambda: deque(maxlen=10))
     _arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=256))
     _delays: deque[float] = field(default_factory=lambda: deque(maxlen=64))
 
@@ -34,15 +35,17 @@ class Camera:
             return
         self._arrivals.append(now)
         self._delays.append(now - t)
-        if self.last_t is None or t > self.last_t:
-            if self.last_t is not None and t - self.last_t < MAX_PERIOD:
-                self._steps.append(t - self.last_t)
-                self.period = sorted(self._steps)[len(self._steps) // 2]
-            self.last_t = t
+        self._times.append(t)
+        in_order = sorted(self._times)  # as they were taken, whatever the network has done with them
+        steps = sorted(b - a for a, b in pairwise(in_order) if 0.0 < b - a < MAX_PERIOD)
+        if steps:
+            self.period = steps[len(steps) // 2]
+        self.last_t = t if self.last_t is None else max(t, self.last_t)
 
     def restart(self) -> None:
         """Forget the capture times: the session's clock has jumped."""
         self.last_t = None
+        self._times.clear()
         self._delays.clear()
 
     def active(self, now: float) -> bool:

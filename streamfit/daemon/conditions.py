@@ -60,6 +60,9 @@ class Growth:
     def of(self, name: str, value: int, now: float) -> int:
         """Growth of a counter over the last WINDOW s; a counter that is new has grown from 0."""
         seen = self._history.setdefault(name, deque([(now - WINDOW, 0)]))
+        if value < seen[-1][1]:  # another of that name
+            seen.clear()
+            seen.append((now - WINDOW, 0))
         while len(seen) > 1 and seen[1][0] <= now - WINDOW:
             seen.popleft()
         seen.append((now, value))
@@ -186,7 +189,7 @@ def _recording(session: Session, growth: Growth, now: float) -> Iterator[Conditi
     said = session.recording.status()
     if said["error"]:
         yield Condition("recording", "the recording has failed", said["error"])
-    elif dropped := growth.of(f"dropped {said['file']}", said["dropped"], now):
+    elif dropped := growth.of("dropped", said["dropped"], now):
         what = f"{dropped} messages not recorded in the last {WINDOW:.0f} s"
         yield Condition("recording", what, f"the disk of {said['file']} is too slow or full")
 

@@ -94,8 +94,9 @@ class Fits:
         owed = self.finish() if was_set_back else []
         self._last_t = instant.t
         self._remember_arrival(instant)
-        for person in set(self._trackers) - set(instant.persons):
-            owed += self._owed(person, self._trackers.pop(person))
+        for person in (set(self._trackers) | self._introduced) - set(instant.persons):
+            if person in self._trackers:
+                owed += self._owed(person, self._trackers.pop(person))
             self._introduced.discard(person)
             self.states.pop(person, None)
         yield self._dated(owed)
