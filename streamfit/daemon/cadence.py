@@ -7,6 +7,7 @@ from itertools import pairwise
 ACTIVE = 0.5  # s, of silence after which a camera is no longer waited for
 RECENT = 2.0  # s, over which rates are taken
 MARGIN = 1e-3  # s, on the slowest arrival lately
+TELLING = 4  # steps, of which one is a frame period even where messages overtake each other
 MAX_PERIOD = 1.0  # s; a longer gap is a pause, not a frame period
 
 
@@ -14,13 +15,14 @@ MAX_PERIOD = 1.0  # s; a longer gap is a pause, not a frame period
 class Camera:
     """One camera of one session. Times in s; `late`, `dropped` count views.
 
-    `period` is the median time between its views, None before the second one. `astray` is when a view last came that
-    was far off the running times, and by how much.
+    `period` is the median time between its views, None before the second one, `short_period` the lower quartile, None
+    before enough have come to tell. `astray` is when a view last came that was far off the running times, and by how much.
     """
 
     late: int = 0
     dropped: int = 0
     period: float | None = None
+    short_period: float | None = None
     last_t: float | None = None
     last_arrival: float = float("-inf")
     astray: tuple[float, float] | None = None
@@ -40,6 +42,7 @@ class Camera:
         steps = sorted(b - a for a, b in pairwise(in_order) if 0.0 < b - a < MAX_PERIOD)
         if steps:
             self.period = steps[len(steps) // 2]
+            self.short_period = steps[len(steps) // 4] if len(steps) >= TELLING else None
         self.last_t = t if self.last_t is None else max(t, self.last_t)
 
     def restart(self) -> None:
