@@ -16,7 +16,8 @@ class Camera:
     """One camera of one session. Times in s; `late`, `dropped` count views.
 
     `period` is the median time between its views, None before the second one, `short_period` the lower quartile, None
-    before enough have come to tell. `astray` is when a view last came that was far off the running times, and by how much.
+    before enough have come to tell. `astray` is when a view last came that was far off the running times, and by how
+    much.
     """
 
     late: int = 0
