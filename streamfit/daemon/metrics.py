@@ -33,9 +33,11 @@ GAUGES: tuple[Figure, ...] = (
     ("persons_tracked", "Persons followed whose state is tracking", lambda s: _tracked(s)),
 )
 RECORDING = {
+    "messages": ("recording_messages", "Messages written to the recording", CounterMetricFamily),
     "bytes": ("recording_bytes", "Written to the recording", CounterMetricFamily),
     "dropped": ("recording_dropped_messages", "Messages that the disk was too slow for", CounterMetricFamily),
     "waiting": ("recording_queue_messages", "Messages that wait for the disk", GaugeMetricFamily),
+    "failures": ("recording_failures", "How often the disk has failed", CounterMetricFamily),
     "error": ("recording_failed", "1 once the recording has failed", GaugeMetricFamily),
 }
 """By the key of `Recording.status()`: those that it has are shown."""

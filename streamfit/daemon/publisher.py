@@ -9,7 +9,6 @@ import zmq
 from streamfit.wire.packing import encode
 
 POLL = 0.02  # s between two looks for new subscriptions
-MAX_TOPICS = 4096  # several times those of as many sessions and persons as there can be at once
 
 
 class Publisher:
@@ -23,12 +22,10 @@ class Publisher:
 
     def send(self, topic: str, payload: dict[str, Any]) -> bytes:
         """Publish one message; its bytes. Subscribers that are too slow miss it, which `seq` shows them."""
-        sequence = self._sequence.pop(topic, time.time_ns() // 1000 - 1) + 1
+        sequence = self._sequence.get(topic, time.time_ns() // 1000 - 1) + 1
         self._sequence[topic] = sequence
         if payload["type"] == "model":
             self._models[topic] = payload
-        if len(self._sequence) > MAX_TOPICS:
-            self._forget_oldest()
         message = encode(payload | {"seq": sequence})
         self._socket.send_multipart((topic.encode(), message), zmq.DONTWAIT)
         return message
@@ -38,16 +35,6 @@ class Publisher:
         for topics in (self._sequence, self._models):
             for topic in [t for t in topics if t.split("/")[1:2] == [session]]:
                 del topics[topic]
-
-    def _forget_oldest(self) -> None:
-        """Drop the topic that was silent for longest; the model of a person only with that person's answers."""
-        while len(self._sequence) > MAX_TOPICS:
-            topic = next(iter(self._sequence))
-            last = self._sequence.pop(topic)
-            if topic in self._models and "kinematics" + topic.removeprefix("model") in self._sequence:
-                self._sequence[topic] = last
-            else:
-                self._models.pop(topic, None)
 
     async def serve_subscriptions(self) -> None:
         """Send the models that new subscriptions ask for, for ever."""
