@@ -24,8 +24,8 @@ TRACKING = 1.0
 """s from when views come and are taken until the person is tracked."""
 TOLD = 3.0
 """s until an alarm tells of a fault."""
-SHARE = 0.02
-"""Of the instants may be lost where the machine is the matter, not the daemon: a stall of its own."""
+SHARE, STALL = 0.02, 0.3
+"""Of the instants, and s of them, may be lost where the machine is the matter, not the daemon: a stall of its own."""
 OVERTAKEN = 0.06
 """Where all views of an instant come after the next one was answered, it cannot be; as little may be lost of a step."""
 GARBAGE = 3000
@@ -82,7 +82,7 @@ class Spell:
         self.outcome.notes += [f"{what} {count}" for what, count in (_unanswered(self._room) - self._before).items()]
         if self.outcome.gaps:
             self.outcome.missed.append("no gap in the sequence")
-        if self.outcome.lost > 2 + share * sent:  # one at either end may be under way
+        if self.outcome.lost > 2 + STALL * self._room.rate + share * sent:  # one at either end may be under way
             self.outcome.missed.append(f"at most {share:.0%} of the instants lost")
         return self.outcome
 

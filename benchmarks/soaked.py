@@ -9,7 +9,9 @@ import psutil
 from rich.table import Table
 
 PARTS = 10
-"""Of a run; the first is not looked at: caches fill there."""
+"""Of a run."""
+WARM = 2.0
+"""Minutes in which caches fill, and what a session remembers of its last minute: growth is looked for from there on."""
 MEMORY, LATENCY, HANDLES = 0.02, 0.25, 3
 """Shares that memory and the median latency may grow by, and how many descriptors or threads may be more."""
 
@@ -40,7 +42,8 @@ class Soaked:
     @property
     def missed(self) -> list[str]:
         """What must not be."""
-        first, last = self.parts[1], self.parts[-1]
+        first = next((part for part in self.parts[1:] if part.minute >= WARM), self.parts[-2])
+        last = self.parts[-1]
         checks = {
             f"memory grows by {last.memory_mb / first.memory_mb - 1:.1%}": (
                 last.memory_mb > first.memory_mb * (1 + MEMORY)

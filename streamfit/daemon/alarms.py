@@ -56,7 +56,7 @@ class Watched:
                 alarm.told = True
                 log.warning("%s%s", self.prefix, alarm.text(), extra=self._whose(alarm))
         for key, alarm in list(self.alarms.items()):
-            if now - alarm.seen >= (HEALED if alarm.told else alarm.condition.after):
+            if now - alarm.seen >= HEALED if alarm.told else alarm.seen < now:
                 del self.alarms[key]
                 if alarm.told:
                     log.info("%sno more: %s", self.prefix, alarm.text(), extra=self._whose(alarm))
@@ -96,6 +96,7 @@ class Alarms:
     def look(self) -> None:
         """Compare the present with what is told."""
         if self._health.state != "ready":
+            self._pulse.forget()  # while all is compiled the loop may be late
             return
         now, sessions = time.monotonic(), self._sessions()
         by_name = dict(sessions.by_name) if sessions else {}

@@ -19,6 +19,8 @@ SLOW, CLOCK, MOVED, LATENCY = 0.5, 0.02, 3.0, 0.05
 """Share of the others' rate; s off the median clock; times the others' residual; s, median of the latest answers."""
 MOVED_PX = 4.0
 """px (2048 wide) that a residual must be above the others' too."""
+RESIDUALS = 60
+"""In WINDOW, from which on a camera's residual is judged: fewer, as of free-running cameras, tell of single moments."""
 EASE = 0.7
 """An alarm that is told stays until its figure is below this share of its limit."""
 EXCHANGED = 0.5
@@ -78,7 +80,7 @@ def session_conditions(session: Session, told: Collection[str], growth: Growth, 
         yield from _missing_cameras(session, sending, now)
         yield from _rates(session, sending, told, now)
         yield from _clocks(session, sending, told)
-        yield from _residuals(session, sending, told)
+        yield from _residuals(session, sending, told, growth, now)
         yield from _exchanged(session, sending)
         for person, state in list(session.live.fits.states.items()):
             if state == "lost":
@@ -147,11 +149,15 @@ def _clocks(session: Session, sending: list[int], told: Collection[str]) -> Iter
             yield Condition(key, what, "the fit corrects it; check NTP or PTP, or its trigger", 2.0, name)
 
 
-def _residuals(session: Session, sending: list[int], told: Collection[str]) -> Iterator[Condition]:
+def _residuals(
+    session: Session, sending: list[int], told: Collection[str], growth: Growth, now: float
+) -> Iterator[Condition]:
     rig = session.live.rig
     width = np.array([camera.size[0] for camera in rig.cameras]) / 2048
     rms = session.live.fits.rms_px / width
-    seen = [i for i in sending if np.isfinite(rms[i])]
+    counts = session.live.fits.residuals
+    new = {i: growth.of(f"residuals {name}", int(counts[i]), now) for i, name in enumerate(rig.names)}
+    seen = [i for i in sending if new[i] >= RESIDUALS]
     for i in seen if len(seen) > 2 else ():
         name = rig.names[i]
         key, others = f"moved {name}", float(np.median([rms[j] for j in seen if j != i]))

@@ -53,11 +53,11 @@ class Equipment:
 class Fits:
     """One tracker per person of `session`, made anew when it fails or the session's clock is set back.
 
-    `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after
-    the window had left their time; `states` says how each person is followed; `rms_px` (C,) is each camera's
-    mean residual, px, `exchanged` (C,) the share of its recent views that had left and right exchanged; `clocks` are
-    the cameras', which all persons share. Dates the answers with `clock` (s, that of
-    the arrivals), gait events with `received`, the largest capture time that has come (s).
+    `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after the
+    window had left their time; `states` says how each person is followed; `rms_px` (C,) is each camera's mean
+    residual, px, over `residuals` (C,) instants so far, `exchanged` (C,) the share of its recent views that had
+    left and right exchanged; `clocks` are the cameras', which all persons share. Dates the answers with `clock`
+    (s, that of the arrivals), gait events with `received`, the largest capture time that has come (s).
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Fits:
         self.states: dict[str, str] = {}
         self.clocks = Clocks(len(equipment.rig.names))
         self.rms_px = np.full(len(equipment.rig.names), np.nan)
+        self.residuals = np.zeros(len(equipment.rig.names), int)
         self.exchanged = np.zeros(len(equipment.rig.names))
         self._session, self._equipment, self._lag = session, equipment, lag
         self._tracker_factory, self._clock, self._received = tracker_factory, clock, received
@@ -212,6 +213,7 @@ class Fits:
 
     def _note_residuals(self, estimate: Estimate) -> None:
         new = estimate.rms_px_camera
+        self.residuals += ~np.isnan(new)
         mean = np.where(np.isnan(self.rms_px), new, self.rms_px + SMOOTHING * (new - self.rms_px))
         self.rms_px = np.where(np.isnan(new), self.rms_px, mean)
 

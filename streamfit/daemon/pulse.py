@@ -23,6 +23,10 @@ class Pulse:
         """The longest that the loop stood still in the last five seconds, s."""
         return max((lag for at, lag in self._late if now - at <= REMEMBERED), default=0.0)
 
+    def forget(self) -> None:
+        """Begin anew with what was longest."""
+        self._late.clear()
+
     async def run(self, look: Callable[[], None]) -> None:
         """Beat, for ever, and `look` four times a second."""
         while True:
