@@ -165,7 +165,7 @@ def test_words_that_last() -> None:
 def test_a_camera_that_was_moved(skeleton: Skeleton) -> None:
     watched = WatchedSession(skeleton, RIG, COCO)
     views = standing_views(RIG, COCO)
-    for frame in range(round(9.0 * SLOW_RATE)):
+    for frame in range(round(10.5 * SLOW_RATE)):
         t = frame / SLOW_RATE
         moved = 25.0 if 3.0 < t < 7.0 else 0.0
         seen = tuple(
