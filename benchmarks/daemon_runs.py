@@ -1,4 +1,4 @@
-"""A daemon on a simulated stream: in real time, with both cores busy, at full speed, from its start, and for long."""
+"""A daemon on a simulated stream: in real time, with both cores busy, at full speed, and from its start."""
 
 import os
 import tempfile
@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from busy import busy_cores
 from served import Heard, Served, play, serve
 from stream import Shape, simulate
@@ -18,7 +17,6 @@ from streamfit.skeleton import Skeleton
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 STARTED = 0.5
 """s of a recording in which the first fit is made: latencies count from there on."""
-MINUTE = 60.0
 
 
 @dataclass(frozen=True)
@@ -33,17 +31,6 @@ class Played:
     client_p99: float | None
     per_second: float
     compilations: int
-
-
-@dataclass(frozen=True)
-class Soak:
-    """Resident memory (MB) two minutes in and at the end, and p99 of latency (ms) in the first and the last minute."""
-
-    minutes: float
-    memory_2: float
-    memory_end: float
-    first_p99: float
-    last_p99: float
 
 
 @contextmanager
@@ -81,19 +68,6 @@ def start_times(path: Path) -> dict[str, float]:
                 del os.environ[CACHE]
             else:
                 os.environ[CACHE] = before
-
-
-def soak(path: Path, instants: int, minutes: float) -> Soak:
-    """A daemon for long, the recording over and over again."""
-    rounds = round(minutes * MINUTE * Shape().rate / instants)
-    with serve(read_session(path)) as served:
-        heard = play(served, path, loop=rounds)
-    seconds = heard.memory[:, 0] - heard.received[0]
-    since = heard.received - heard.received[0]
-    first, last = heard.latency[since < MINUTE], heard.latency[since > since[-1] - MINUTE]
-    at_2 = heard.memory[np.abs(seconds - 2 * MINUTE).argmin(), 1]
-    p99 = [1000 * float(np.percentile(latency, 99)) for latency in (first, last)]
-    return Soak(since[-1] / MINUTE, at_2 / 1e6, heard.memory[seconds <= since[-1]][-1, 1] / 1e6, *p99)
 
 
 def _ready_s(path: Path) -> float:

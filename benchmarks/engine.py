@@ -21,7 +21,7 @@ from streamfit.daemon.threads import single_threaded
 single_threaded()
 
 from accuracy import measure_accuracy, print_accuracy  # noqa: E402 - JAX only now
-from daemon_runs import Played, play_all, recorded, soak, start_times  # noqa: E402
+from daemon_runs import Played, play_all, recorded, start_times  # noqa: E402
 from gate import cost_ratios, worsened  # noqa: E402
 from growth import AXES, figures, measure_axis  # noqa: E402
 from peer import PYTHON, measure_peer  # noqa: E402
@@ -48,7 +48,7 @@ Examples:
   benchmarks/engine.py --json engine.json                     some 8 minutes
   benchmarks/engine.py --only stages --only peer
   benchmarks/engine.py --gate                                 about a minute: 1 where a ratio has worsened
-  benchmarks/engine.py --only start --soak 30
+  benchmarks/engine.py --only start
   benchmarks/engine.py walk2.mcap walk3.mcap --subject anna.toml
 OpenSim takes part where benchmarks/opensim_env.sh has installed it.
 """
@@ -56,14 +56,12 @@ OpenSim takes part where benchmarks/opensim_env.sh has installed it.
 @click.argument("recordings", metavar="[SESSION.mcap...]", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--subject", type=click.Path(path_type=Path), help="The calibrated person of the recordings.")
 @click.option("--only", multiple=True, type=click.Choice(SECTIONS), help="Measure only this; repeatable.")
-@click.option("--soak", "minutes", type=click.FloatRange(min=3.0), help="Also run a daemon for that many minutes.")
 @click.option("--gate", is_flag=True, help="Measure only what is compared with the baseline, and compare.")
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write the figures there too.")
 def engine(
     recordings: tuple[Path, ...],
     subject: Path | None,
     only: tuple[str, ...],
-    minutes: float | None,
     gate: bool,
     output: Path | None,
 ) -> int:
@@ -72,7 +70,7 @@ def engine(
         raise InputError("accuracy needs both: recordings, and --subject, their person")
     console = Console(width=180)
     report = {"machine": _machine()}
-    report |= _gated(console) if gate else _measured(console, only or SECTIONS, minutes)
+    report |= _gated(console) if gate else _measured(console, only or SECTIONS)
     if subject is not None:
         report |= _on_recordings(recordings, subject)
     if output is not None:
@@ -92,15 +90,14 @@ def _gated(console: Console) -> dict[str, Any]:
         runs = play_all(path, instants, real_time=False)
     console.print(daemon_table(runs))
     ratios = cost_ratios(costs) | _faults(runs)
-    console.print(other_table({}, ratios, None))
+    console.print(other_table({}, ratios))
     return {"ratios": ratios}
 
 
-def _measured(console: Console, sections: tuple[str, ...], minutes: float | None) -> dict[str, Any]:
+def _measured(console: Console, sections: tuple[str, ...]) -> dict[str, Any]:
     """The sections asked for, printed as they come, as what is written to the file."""
     report: dict[str, Any] = {}
     start: dict[str, float] = {}
-    soaked = None
     if "stages" in sections:
         usual = measure([Shape()], ROUNDS)[0]
         console.print(stage_table(usual))
@@ -120,17 +117,14 @@ def _measured(console: Console, sections: tuple[str, ...], minutes: float | None
             report["daemon"] = {name: asdict(played) for name, played in runs.items()}
         if "start" in sections:
             start = report["start"] = start_times(path)
-        if minutes is not None:
-            soaked = soak(path, instants, minutes)
-            report["soak"] = asdict(soaked)
     if "peer" in sections and not PYTHON.is_file():
         console.print(f"OpenSim is left out: benchmarks/opensim_env.sh makes {PYTHON.parent.parent.name}")
     elif "peer" in sections:
         peer = measure_peer(ROUNDS)
         console.print(peer_table(peer))
         report["peer"] = asdict(peer)
-    if start or soaked is not None:
-        console.print(other_table(start, {}, soaked))
+    if start:
+        console.print(other_table(start, {}))
     return report
 
 

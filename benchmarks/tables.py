@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from daemon_runs import Played, Soak
+from daemon_runs import Played
 from peer import Peer
 from rich.table import Table
 from shapes import Cost
@@ -12,8 +12,7 @@ LATENCY_P50, LATENCY_P99, CLIENT_P99 = 3.0, 8.0, 15.0
 BUSY_P99 = 15.0
 PER_SECOND, FASTER = 300.0, 20.0
 COLD, WARM = 20.0, 5.0
-MEMORY = 0.02
-"""Targets: ms, ms under load, instants/s at full speed and times faster per frame than OpenSim, s to ready, share."""
+"""Targets: ms, ms under load, instants/s at full speed and times faster per frame than OpenSim, s to ready."""
 
 
 def stage_table(cost: Cost) -> Table:
@@ -64,19 +63,14 @@ def peer_table(peer: Peer) -> Table:
     return table
 
 
-def other_table(start: Mapping[str, float], ratios: Mapping[str, float], soaked: Soak | None) -> Table:
-    """Start, ratios and what a long run showed, as far as there are any."""
-    table = _table("start, ratios, memory", "", "")
+def other_table(start: Mapping[str, float], ratios: Mapping[str, float]) -> Table:
+    """Start and ratios, as far as there are any."""
+    table = _table("start, ratios", "", "")
     if start:
         table.add_row("start to ready, nothing compiled, s", beside(start["cold"], COLD))
         table.add_row("start to ready, s", beside(start["warm"], WARM))
     for name, value in ratios.items():
         table.add_row(name, f"{value:.3g}")
-    if soaked is not None:
-        more = f"{soaked.memory_end / soaked.memory_2 - 1:+.1%}; target {MEMORY:.0%}"
-        growth = f"{soaked.memory_2:.0f} / {soaked.memory_end:.0f} ({more})"
-        table.add_row(f"memory after 2 / {soaked.minutes:.0f} minutes, MB", growth)
-        table.add_row("latency p99, first / last minute, ms", f"{soaked.first_p99:.1f} / {soaked.last_p99:.1f}")
     return table
 
 

@@ -61,7 +61,8 @@ def _command(examples: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 @_command("streamfit serve room.toml")
 @click.argument("config", metavar="CONFIG.toml", type=FILE)
-def serve(config: Path) -> int:
+@click.option("--log-json", is_flag=True, help="Log one JSON map a line, for programs that collect logs.")
+def serve(config: Path, log_json: bool) -> int:
     """Run the daemon until SIGTERM or Ctrl-C.
 
     Detectors push keypoints to it, consumers subscribe to joint angles. The examples in configs/ say what can
@@ -70,7 +71,7 @@ def serve(config: Path) -> int:
     _prepare_jax()
     from streamfit.daemon.service import run as run_daemon
 
-    return run_daemon(config)
+    return run_daemon(config, log_json)
 
 
 @_command(

@@ -14,6 +14,7 @@ import zmq
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 from sockets import connect, keys_option, message_of, publish_option, wait_for_daemon
 
 from streamfit.view.terminal import run
@@ -39,7 +40,7 @@ Examples:
 @click.option("--seconds", type=click.FloatRange(min=0), default=2.0, show_default=True)
 @keys_option
 def monitor(publish: str, angles: str, once: bool, seconds: float, keys: Path | None) -> None:
-    """Show sessions, persons, rate, latency, losses, angles and cameras of a running daemon."""
+    """Show alarms, sessions, persons, rate, latency, losses, angles and cameras of a running daemon."""
     daemon = Daemon(tuple(angles.split(",")))
     with zmq.Context() as context, connect(context, zmq.SUB, publish, keys) as socket:
         for kind in ("model/", "kinematics/", "gait/"):
@@ -112,7 +113,13 @@ class Daemon:
             person.event = f"{message['side']} {message['event'].replace('_', ' ')} at {message['t']:.2f} s"
 
     def tables(self) -> Group:
-        return Group(self._persons_table(), self._angles_table(), self._cameras_table())
+        return Group(self._alarms(), self._persons_table(), self._angles_table(), self._cameras_table())
+
+    def _alarms(self) -> Text:
+        """What somebody should look after, as the daemon says it."""
+        alarms = self._status.get("alarms")
+        lines = [str(alarm) for alarm in alarms] if isinstance(alarms, list) else []
+        return Text("\n".join(lines) or "no alarms", style="bold red" if lines else "green")
 
     def _persons_table(self) -> Table:
         uptime = self._status.get("uptime")

@@ -2,10 +2,12 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 ACTIVE = 0.5  # s, of silence after which a camera is no longer waited for
 RECENT = 2.0  # s, over which rates are taken
 MARGIN = 1e-3  # s, on the slowest arrival lately
+TELLING = 4  # steps, of which one is a frame period even where messages overtake each other
 MAX_PERIOD = 1.0  # s; a longer gap is a pause, not a frame period
 
 
@@ -13,15 +15,19 @@ MAX_PERIOD = 1.0  # s; a longer gap is a pause, not a frame period
 class Camera:
     """One camera of one session. Times in s; `late`, `dropped` count views.
 
-    `period` is the median time between its views, None before the second one.
+    `period` is the median time between its views, None before the second one, `short_period` the lower quartile, None
+    before enough have come to tell. `astray` is when a view last came that was far off the running times, and by how
+    much.
     """
 
     late: int = 0
     dropped: int = 0
     period: float | None = None
+    short_period: float | None = None
     last_t: float | None = None
     last_arrival: float = float("-inf")
-    _steps: deque[float] = field(default_factory=lambda: deque(maxlen=9))
+    astray: tuple[float, float] | None = None
+    _times: deque[float] = field(default_factory=lambda: deque(maxlen=10))
     _arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=256))
     _delays: deque[float] = field(default_factory=lambda: deque(maxlen=64))
 
@@ -32,15 +38,18 @@ class Camera:
             return
         self._arrivals.append(now)
         self._delays.append(now - t)
-        if self.last_t is None or t > self.last_t:
-            if self.last_t is not None and t - self.last_t < MAX_PERIOD:
-                self._steps.append(t - self.last_t)
-                self.period = sorted(self._steps)[len(self._steps) // 2]
-            self.last_t = t
+        self._times.append(t)
+        in_order = sorted(self._times)  # as they were taken, whatever the network has done with them
+        steps = sorted(b - a for a, b in pairwise(in_order) if 0.0 < b - a < MAX_PERIOD)
+        if steps:
+            self.period = steps[len(steps) // 2]
+            self.short_period = steps[len(steps) // 4] if len(steps) >= TELLING else None
+        self.last_t = t if self.last_t is None else max(t, self.last_t)
 
     def restart(self) -> None:
         """Forget the capture times: the session's clock has jumped."""
         self.last_t = None
+        self._times.clear()
         self._delays.clear()
 
     def active(self, now: float) -> bool:
@@ -58,6 +67,11 @@ class Camera:
         if not self.active(now) or self.period is None or self.last_t is None or self.last_t + self.period > t:
             return float("-inf")
         return self.last_t + self.period + max(self._delays) + MARGIN
+
+    @property
+    def delay(self) -> float | None:
+        """Median of arrival less capture time lately, which are on different clocks; None before the first view."""
+        return sorted(self._delays)[len(self._delays) // 2] if self._delays else None
 
     def rate(self, now: float) -> float:
         """Views per second lately."""

@@ -57,6 +57,11 @@ class Control:
             "shutdown": self._shut_down,
         }
 
+    @property
+    def under_way(self) -> int:
+        """Requests that are not answered yet."""
+        return len(self._tasks)
+
     async def run(self) -> None:
         """Answer, for ever."""
         while True:

@@ -53,11 +53,11 @@ class Equipment:
 class Fits:
     """One tracker per person of `session`, made anew when it fails or the session's clock is set back.
 
-    `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after
-    the window had left their time; `states` says how each person is followed; `rms_px` (C,) is each camera's
-    mean residual, px, `exchanged` (C,) the share of its recent views that had left and right exchanged; `clocks` are
-    the cameras', which all persons share. Dates the answers with `clock` (s, that of
-    the arrivals), gait events with `received`, the largest capture time that has come (s).
+    `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after the
+    window had left their time; `states` says how each person is followed; `rms_px` (C,) is each camera's mean
+    residual, px, over `residuals` (C,) instants so far, `exchanged` (C,) the share of its recent views that had
+    left and right exchanged; `clocks` are the cameras', which all persons share. Dates the answers with `clock`
+    (s, that of the arrivals), gait events with `received`, the largest capture time that has come (s).
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Fits:
         self.states: dict[str, str] = {}
         self.clocks = Clocks(len(equipment.rig.names))
         self.rms_px = np.full(len(equipment.rig.names), np.nan)
+        self.residuals = np.zeros(len(equipment.rig.names), int)
         self.exchanged = np.zeros(len(equipment.rig.names))
         self._session, self._equipment, self._lag = session, equipment, lag
         self._tracker_factory, self._clock, self._received = tracker_factory, clock, received
@@ -94,8 +95,9 @@ class Fits:
         owed = self.finish() if was_set_back else []
         self._last_t = instant.t
         self._remember_arrival(instant)
-        for person in set(self._trackers) - set(instant.persons):
-            owed += self._owed(person, self._trackers.pop(person))
+        for person in (set(self._trackers) | self._introduced) - set(instant.persons):
+            if person in self._trackers:
+                owed += self._owed(person, self._trackers.pop(person))
             self._introduced.discard(person)
             self.states.pop(person, None)
         yield self._dated(owed)
@@ -198,7 +200,8 @@ class Fits:
     def _failed(self, what: str) -> None:
         self.failures += 1
         if self.failures.bit_count() == 1:  # 1, 2, 4, 8 ..: a fit that always fails does not fill the log
-            log.exception("session %s: failure %d: %s", self._session, self.failures, what)
+            whose = {"session": self._session}
+            log.exception("session %s: failure %d: %s", self._session, self.failures, what, extra=whose)
 
     def _new_tracker(self) -> Tracker:
         e = self._equipment
@@ -210,6 +213,7 @@ class Fits:
 
     def _note_residuals(self, estimate: Estimate) -> None:
         new = estimate.rms_px_camera
+        self.residuals += ~np.isnan(new)
         mean = np.where(np.isnan(self.rms_px), new, self.rms_px + SMOOTHING * (new - self.rms_px))
         self.rms_px = np.where(np.isnan(new), self.rms_px, mean)
 

@@ -47,7 +47,7 @@ class HttpServer:
         await self._runner.cleanup()
 
     async def _get_metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=await self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _get_health(self, _: web.Request) -> web.Response:
         return web.Response(text=self._health.state + "\n", status=200 if self._health.state == "ready" else 503)

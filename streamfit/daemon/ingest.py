@@ -59,4 +59,5 @@ class Ingest:
             self._health.details[error.reason] = error.detail
         if now - self._reported.get(error.reason, float("-inf")) >= REPORT:
             self._reported[error.reason] = now
-            log.warning("dropped a message (%s): %s", error.reason, error.detail)
+            whose = {"session": error.session, "kind": error.reason}
+            log.warning("dropped a message (%s): %s", error.reason, error.detail, extra=whose)

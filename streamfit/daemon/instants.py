@@ -53,6 +53,8 @@ class Instant:
     views: tuple[Arrival, ...]
     arrival: float
     persons: tuple[str, ...] = ()
+    queued: float = 0.0
+    """When it was handed out."""
 
 
 @dataclass(eq=False)
@@ -87,6 +89,9 @@ class Assembler:
         dropped: Counter[str] = Counter()
         touched: set[_Open] = set()
         for view in views:
+            off = self._timeline.off(view.t, now)
+            if off is not None:
+                self.cameras[view.camera].astray = (now, off)
             verdict = self._timeline.judge(view, now)
             for held in verdict.dropped:
                 self._drop(held, "time_jump", dropped)
@@ -214,11 +219,11 @@ class Assembler:
     def _look_for_free_running(self, view: Arrival) -> None:
         mine, t = self.cameras[view.camera], view.t
         off = False
-        for other in self.cameras if mine.period else ():
-            if other.last_t is None or not other.period or abs(t - other.last_t) <= TOGETHER + ROUNDING:
+        for other in self.cameras if mine.short_period else ():
+            if other.last_t is None or not other.short_period or abs(t - other.last_t) <= TOGETHER + ROUNDING:
                 continue
             # nearer than 3/4 of a period: a triggered camera that missed a picture is a whole one away
-            off |= abs(t - other.last_t) < 0.75 * min(mine.period or 0.0, other.period)
+            off |= abs(t - other.last_t) < 0.75 * min(mine.short_period or 0.0, other.short_period)
         self._off_grid[view.camera] = self._off_grid[view.camera] + 1 if off else 0
         if self._off_grid[view.camera] >= OFF_GRID_VIEWS:
             self._answer_all()

@@ -55,6 +55,7 @@ class LiveSession:
         self.assembler = Assembler(len(rig.names), ingest.sync, ingest.wait)
         equipment = Equipment(skeleton, rig, keypoints, subject)
         self.fits = Fits(name, equipment, lag, tracker_factory, clock, self._received)
+        self.clock = clock
         self._roster = Roster()
         self._history = History()
         self._camera_index = {camera: i for i, camera in enumerate(rig.names)}
@@ -115,7 +116,8 @@ class LiveSession:
     def _handed_out(self, instants: list[Instant]) -> list[Instant]:
         for instant in instants:
             self._history.add(instant)
-        return [replace(instant, persons=self._roster.persons) for instant in instants]
+        persons, now = self._roster.persons, self.clock()
+        return [replace(instant, persons=persons, queued=now) for instant in instants]
 
     def _admitted(self, view: ViewMessage, t: float, arrival: float) -> Arrival | None:
         camera = self._camera_index.get(view.camera)

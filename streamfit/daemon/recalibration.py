@@ -89,7 +89,8 @@ class Recalibration:
                 process.kill()
                 await asyncio.to_thread(process.join)
             inward.close()
-        log.info("session %s: calibration %s %s", session.name, progress.state, progress.message)
+        whose = {"session": session.name}
+        log.info("session %s: calibration %s %s", session.name, progress.state, progress.message, extra=whose)
 
     async def _follow(self, inward: Connection, progress: Progress) -> str:
         """Wait for the subject.toml of the process, noting how far it is. InputError where it fails or dies."""

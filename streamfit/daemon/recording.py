@@ -84,7 +84,14 @@ class Recording:
             what: done + sum(getattr(recorder, what) for recorder in self._unfinished)
             for what, done in self._finished.items()
         }
-        return {"file": str(self.path), "part": self._part, "failures": self._failures, "error": self.error} | counts
+        waiting = len(self._early) + sum(recorder.waiting for recorder in self._unfinished)
+        return {
+            "file": str(self.path),
+            "part": self._part,
+            "waiting": waiting,
+            "failures": self._failures,
+            "error": self.error,
+        } | counts
 
     def _look(self) -> None:
         """Begin the next part where it is time."""

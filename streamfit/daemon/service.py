@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from streamfit.daemon.alarms import Alarms
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.compilations import on_compilation
 from streamfit.daemon.config import Config, load_config
@@ -21,9 +22,11 @@ from streamfit.daemon.http import HttpServer
 from streamfit.daemon.ingest import Ingest
 from streamfit.daemon.keeper import Keeper
 from streamfit.daemon.live import IngestSettings, LiveSession
+from streamfit.daemon.logs import set_up_logs
 from streamfit.daemon.metrics import Metrics
 from streamfit.daemon.notify import notify, watchdog_interval
 from streamfit.daemon.publisher import Publisher
+from streamfit.daemon.pulse import Pulse
 from streamfit.daemon.recalibration import Recalibration
 from streamfit.daemon.recording import record_settings
 from streamfit.daemon.reloading import reload_on
@@ -45,10 +48,9 @@ LEAVE = 4.5  # s after which the process ends whatever still holds it
 SWITCH = 0.0005  # s that Python code of one thread may keep the other from running
 
 
-def run(config_path: Path | str) -> int:
+def run(config_path: Path | str, log_json: bool = False) -> int:
     """Run the daemon of a configuration file until it is told to stop; the exit code."""
-    logging.basicConfig(level=logging.INFO, format="streamfit: %(message)s", stream=sys.stderr)
-    logging.getLogger("jax").setLevel(logging.WARNING)
+    set_up_logs(log_json)
     sys.setswitchinterval(SWITCH)
     try:
         asyncio.run(serve(load_config(config_path)))
@@ -82,6 +84,8 @@ class Daemon:
         self.endpoints: dict[str, str] = {}
         self.sessions: Sessions | None = None
         self.solver = Solver(lambda: self.sessions.all() if self.sessions else [], self._publish)
+        self._pulse = Pulse()
+        self._alarms = Alarms(self.health, lambda: self.sessions, self.solver, self._pulse)
         self._recalibration = Recalibration(self.solver.call)
         self._tracker_factory = tracker_factory
         self._keys = config.server_keys()
@@ -98,7 +102,9 @@ class Daemon:
             self._keeper = await asyncio.to_thread(Keeper, self.config, self.health)
             stack.callback(self._keeper.close)
             self._publisher = Publisher(self._sockets.publish, self._keeper.sequence)
-            server = HttpServer(self.health, Metrics(self.health, lambda: self.sessions), self.status)
+            control = Control(self._sockets.control, self)
+            metrics = Metrics(self.health, lambda: self.sessions, self._alarms, self._pulse, control)
+            server = HttpServer(self.health, metrics, self.status)
             stack.push_async_callback(server.stop)
             self.endpoints = self._sockets.endpoints | {"http": await server.start(self.config.http.bind)}
             log.info("starting: %s", ", ".join(f"{name} {where}" for name, where in self.endpoints.items()))
@@ -106,10 +112,11 @@ class Daemon:
                 asyncio.create_task(service)
                 for service in (
                     Ingest(self._sockets.ingest, self.health, lambda: self.sessions).run(),
-                    Control(self._sockets.control, self).run(),
+                    control.run(),
                     self.solver.run(),
                     self._publisher.serve_subscriptions(),
                     self._publish_status(),
+                    self._pulse.run(self._alarms.look),
                     self._start(),
                 )
             ]
@@ -125,7 +132,7 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         """What the status topic says, but for `seq`."""
-        return status(self.health, self.sessions)
+        return status(self.health, self.sessions, self._alarms.texts)
 
     def calibrate(self, session: Session, seconds: float) -> float:
         """Begin to fit a session's last seconds; how many there are. Raises ControlError."""
@@ -149,7 +156,7 @@ class Daemon:
         skeleton = self.sessions.setup.skeleton if same_skeleton else None
         setup = await asyncio.to_thread(load_setup, config, skeleton)
         await asyncio.to_thread(self._engine(config, setup).prepare)
-        self.sessions.recording = record_settings(config)
+        self.sessions.recording = await asyncio.to_thread(record_settings, config)
         self.sessions.setup, self.sessions.lag = setup, config.fit.lag
         self.sessions.ingest = IngestSettings(config.ingest.sync, config.ingest.wait)
         self._sockets.reload_clients()
@@ -202,7 +209,7 @@ class Daemon:
     async def _publish_status(self) -> None:
         last, sent = None, float("-inf")
         while True:
-            now, seen = time.monotonic(), changes(self.health, self.sessions)
+            now, seen = time.monotonic(), (changes(self.health, self.sessions), self._alarms.keys)
             if seen != last or now - sent >= STATUS:
                 last, sent = seen, now
                 self._publisher.send("status", self.status())
@@ -234,6 +241,7 @@ class Daemon:
     def _count_compilation(self) -> None:
         if self.health.state == "ready":
             self.health.compilations += 1
+            self.health.late_compilations += self.solver.is_mine()
 
 
 async def _leave_in_time(stopping: asyncio.Event) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.backlog import Backlog
+from streamfit.daemon.durations import Durations
+from streamfit.daemon.instants import Instant
 from streamfit.daemon.live import LiveSession
 from streamfit.daemon.progress import Progress
 from streamfit.daemon.recording import Recording
@@ -15,6 +17,8 @@ from streamfit.wire.messages import KeypointsMessage
 
 RECENT_ANSWERS = 1024
 MAX_MODELS = 64  # that a recording begins with; persons come and go
+STAGES = ("decode", "assemble", "queue", "fit", "smooth", "publish")
+"""Of the way from a view's bytes to its answer; `smooth` comes when that is out."""
 
 
 class Session:
@@ -33,7 +37,10 @@ class Session:
         self.opened = time.monotonic()
         self.last_message = self.opened
         self.last_t = float("-inf")
+        self.instants = 0
         self.answered = 0
+        self.stages = {stage: Durations() for stage in STAGES}
+        self.latency = Durations()
         self.latencies: deque[float] = deque(maxlen=RECENT_ANSWERS)
         self.answer_times: deque[float] = deque(maxlen=RECENT_ANSWERS)
         self._on_instants = on_instants
@@ -41,6 +48,7 @@ class Session:
 
     def take(self, message: KeypointsMessage, payload: bytes, arrival: float) -> None:
         """A message that arrived; `payload` are its bytes."""
+        self.stages["decode"].observe(time.monotonic() - arrival)
         self.last_message = arrival
         self.last_t = message.t
         if self.recording is not None:
@@ -59,6 +67,12 @@ class Session:
                 del self.models[next(iter(self.models))]
         elif fields["type"] == "kinematics":
             self.latencies.append(fields["latency"])
+            self.latency.observe(fields["latency"])
+
+    def note_taken(self, instant: Instant) -> None:
+        """An instant is about to be answered."""
+        self.stages["assemble"].observe(max(0.0, instant.queued - instant.arrival))
+        self.stages["queue"].observe(time.monotonic() - instant.queued)
 
     def note_answered(self) -> None:
         """An instant was answered."""
@@ -71,15 +85,13 @@ class Session:
             self.ending = asyncio.get_running_loop().create_future()
             if self._timer is not None:
                 self._timer.cancel()
-            for instant in self.live.flush():
-                self.backlog.put(instant)
+            self._queue(self.live.flush())
             self._on_instants()
         return self.ending
 
     def _look(self, now: float) -> None:
         due = self.live.due(now)
-        for instant in due:
-            self.backlog.put(instant)
+        self._queue(due)
         if due:
             self._on_instants()
         deadline = self.live.next_deadline()
@@ -90,6 +102,11 @@ class Session:
             self._timer = None
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
+
+    def _queue(self, instants: list[Instant]) -> None:
+        self.instants += len(instants)
+        for instant in instants:
+            self.backlog.put(instant)
 
     def _tick(self) -> None:
         self._timer = None

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,11 @@ from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.wire.packing import VERSION
 
-EXCHANGED = 0.5
-"""Share of a camera's recent views with left and right exchanged from which on somebody should know."""
-
 
 @dataclass
 class Health:
-    """The daemon as a whole: `state` is "starting", "ready" or "stopping"; `compilations` since ready.
+    """The daemon as a whole: `state` is "starting", "ready" or "stopping"; `compilations` since ready,
+    `late_compilations` those of them that kept an answer waiting.
 
     `rejected` and `details` are of messages that belong to no session; `alarms` by what they are about.
     """
@@ -28,15 +26,15 @@ class Health:
     state: str = "starting"
     started: float = field(default_factory=time.monotonic)
     compilations: int = 0
+    late_compilations: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     details: dict[str, str] = field(default_factory=dict)
     alarms: dict[str, str] = field(default_factory=dict)
 
 
-def status(health: Health, sessions: Sessions | None) -> dict[str, Any]:
+def status(health: Health, sessions: Sessions | None, alarms: list[str]) -> dict[str, Any]:
     """The payload of the `status` topic but for `seq`."""
     by_name = sessions.by_name if sessions else {}
-    described = {name: session_status(session) for name, session in by_name.items()}
     return {
         "v": VERSION,
         "type": "status",
@@ -45,9 +43,8 @@ def status(health: Health, sessions: Sessions | None) -> dict[str, Any]:
         "compilations": health.compilations,
         "rejected": dict(health.rejected),
         "details": dict(health.details),
-        "alarms": [*health.alarms.values()]
-        + [f"session {name}: {alarm}" for name, entry in described.items() for alarm in _alarms(entry)],
-        "sessions": described,
+        "alarms": alarms,
+        "sessions": {name: session_status(session) for name, session in by_name.items()},
     }
 
 
@@ -114,18 +111,6 @@ def latency_percentiles(session: Session) -> tuple[float | None, float | None]:
         return None, None
     p50, p99 = np.percentile(np.array(session.latencies), (50, 99))
     return float(p50), float(p99)
-
-
-def _alarms(entry: dict[str, Any]) -> Iterator[str]:
-    """What somebody should look after, of a session as the status describes it."""
-    if entry["recording"] and entry["recording"]["error"]:
-        yield entry["recording"]["error"]
-    for name, camera in entry["cameras"].items():
-        if camera["exchanged"] > EXCHANGED:
-            yield (
-                f"{name}: left and right are exchanged in {10 * camera['exchanged']:.0f} of 10 views: "
-                "check its detector, or whether its image is mirrored"
-            )
 
 
 def _fps(times: Sequence[float], now: float) -> float:

@@ -48,6 +48,12 @@ class Timeline(Generic[T]):
             return True
         return -BEHIND <= t - self.latest <= AHEAD + max(0.0, now - self._seen)
 
+    def off(self, t: float, now: float) -> float | None:
+        """By how much `t`, arriving `now`, is off the running times, s; None where it is not."""
+        if self.latest is None or self.runs_on(t, now):
+            return None
+        return t - self.latest - max(0.0, now - self._seen)
+
     def advance(self, t: float, now: float) -> None:
         """The running times have got to `t`."""
         if self.latest is None or t > self.latest:

@@ -40,6 +40,11 @@ class Recorder:
         """Messages that are not in the file and never will be."""
         return self._refused + self._lost
 
+    @property
+    def waiting(self) -> int:
+        """Messages that are not written yet."""
+        return self._queue.qsize()
+
     def put(self, topic: str, payload: bytes, log_time: int, publish_time: int) -> None:
         """Record one message; both times in ns."""
         waiting = self._put_bytes - self._taken_bytes

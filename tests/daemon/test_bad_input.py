@@ -313,7 +313,7 @@ def test_a_fit_that_fails_stops_nobody_else(fake_daemon: DaemonProcess, client: 
     def views(order: float) -> list[dict[str, Any]]:
         return [{"camera": "cam_01", "xyc": np.full((17, 3), [order, 1.0, 1.0])}]
 
-    with Steady(fake_daemon.endpoints, VIEWS, "beside") as beside:
+    with Steady(fake_daemon.endpoints, VIEWS, f"beside-{order:.0f}") as beside:
         for i, x in enumerate([1.0, order, order, 1.0]):
             client.keypoints("harm", 1.0 + i / 100, views(x))
         client.wait_for("kinematics/harm/0", t=1.03)

@@ -200,7 +200,7 @@ def test_the_http_socket_serves_metrics_and_the_page(fake_daemon: DaemonProcess,
     code, text = fake_daemon.get("/metrics")
     assert code == 200
     assert 'streamfit_rejected_total{reason="unknown_camera",session="page"} 1.0' in text
-    assert 'streamfit_instants_total{session="page"} 1.0' in text
+    assert 'streamfit_instants_fitted_total{session="page"} 1.0' in text
     assert fake_daemon.metric("streamfit_ready") == 1
     code, text = fake_daemon.get("/status.json")
     assert code == 200

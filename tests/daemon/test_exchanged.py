@@ -1,17 +1,17 @@
 """A camera whose detector has left and right the wrong way round is named in the status."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from standing import standing_views
 
 from streamfit.cameras import Rig
+from streamfit.daemon.conditions import Growth, session_conditions
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.session import Session
 from streamfit.daemon.setup import Setup
-from streamfit.daemon.status import Health, status
+from streamfit.daemon.status import session_status
 from streamfit.fit.exchange import mirrored
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -40,13 +40,13 @@ def test_a_camera_with_left_and_right_exchanged_is_named(skeleton: Skeleton, eve
         for instant in live.due(t + 0.02):
             list(live.solve(instant))
     session = Session("s", Setup(skeleton, rig, keypoints, subject), live, lambda: None)
-    said = status(Health(), SimpleNamespace(by_name={"s": session}))
-    shares = {name: camera["exchanged"] for name, camera in said["sessions"]["s"]["cameras"].items()}
+    shares = {name: camera["exchanged"] for name, camera in session_status(session)["cameras"].items()}
     assert shares.pop("cam_03") == pytest.approx((1 - np.exp(-1)) / every, rel=0.3)
     assert set(shares.values()) == {0.0}
-    assert len(said["alarms"]) == alarms
-    for alarm in said["alarms"]:
+    said = [c.text(0.0) for c in session_conditions(session, (), Growth(), t) if c.key.startswith("exchanged")]
+    assert len(said) == alarms
+    for alarm in said:
         assert alarm == (
-            "session s: cam_03: left and right are exchanged in 6 of 10 views: "
+            "cam_03: left and right are exchanged in 6 of 10 views: "
             "check its detector, or whether its image is mirrored"
         )

@@ -196,6 +196,20 @@ def free_run(sender: Sender, phases: list[float], seconds: float, period: float 
         sender.send([(camera, t)], t + 0.001)
 
 
+def test_messages_that_overtake_each_other_leave_hardly_an_instant_out() -> None:
+    """Eight cameras at 60 Hz, each message up to 100 ms late: only where all views of an instant come after it."""
+    sender, draw, rate = Sender(8, "auto"), random.Random(3), 60.0
+    count = round(5 * rate)
+    arrivals = sorted((i / rate + 0.1 * draw.random(), camera, i / rate) for i in range(count) for camera in range(8))
+    for arrival, camera, t in arrivals:
+        sender.look(arrival)
+        sender.send([(camera, t)], arrival)
+    sender.look(count / rate + 1.0)
+    assert len(sender.times) > 0.95 * count
+    assert sender.times == sorted(sender.times)
+    assert not sender.assembler.free
+
+
 def test_free_the_reference_cameras_times_are_answered_without_waiting() -> None:
     sender = Sender(3, "free")
     free_run(sender, [0.0, 0.003, 0.007], 1.0)

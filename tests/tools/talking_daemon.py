@@ -16,6 +16,7 @@ from streamfit.wire.security import ServerKeys, secure_server
 
 TOOLS = Path(__file__).parents[2] / "tools"
 CAMERAS, KEYPOINTS = '[cam_01]\nname = "cam_01"\n', 'name = "coco17"\n'
+ALARM = "session s1: cam_01: silent for 4 s: check the camera"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -71,7 +72,8 @@ class TalkingDaemon:
         while not stop.is_set():
             if time.monotonic() > spoke + 0.1:
                 spoke = time.monotonic()
-                send("status", {"state": "ready", "uptime": spoke - started, "sessions": self._sessions()})
+                status = {"state": "ready", "uptime": spoke - started, "alarms": [ALARM]}
+                send("status", status | {"sessions": self._sessions()})
             ready = dict(poller.poll(10))
             if publisher in ready and publisher.recv() in (b"\x01", b"\x01model/"):
                 model = {"coordinates": ["hip_flexion_r", "knee_angle_r"], "units": ["rad", "rad"]}

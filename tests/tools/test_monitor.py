@@ -4,7 +4,7 @@ import threading
 import time
 
 import zmq
-from talking_daemon import Run, TalkingDaemon, keypoints
+from talking_daemon import ALARM, Run, TalkingDaemon, keypoints
 
 
 def feed(daemon: TalkingDaemon, stop: threading.Event) -> None:
@@ -39,6 +39,7 @@ def test_once(tool: Run, daemon: TalkingDaemon) -> None:
     assert angle == ["s1/0", "57.3 +- 1.1", "-"]
     assert camera == ["s1", "cam_01", "99.9", "1", "2", "3.3", "1.50", "bad_array 7"]
     assert "daemon: ready, up" in result.stdout
+    assert ALARM in result.stdout.splitlines()
 
 
 def test_no_daemon_is_one_line(tool: Run) -> None:

@@ -1,0 +1,74 @@
+"""A session in time that is told, not waited for, with its alarms."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from streamfit.cameras import Rig
+from streamfit.daemon.alarms import Watched
+from streamfit.daemon.conditions import session_conditions
+from streamfit.daemon.fits import TrackerFactory
+from streamfit.daemon.live import IngestSettings, LiveSession
+from streamfit.daemon.session import Session
+from streamfit.daemon.setup import Setup
+from streamfit.fit.tracker import Tracker
+from streamfit.session.mcap_file import read_session
+from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.subject import Subject
+from streamfit.wire.messages import KeypointsMessage, decode_ingest
+
+LOOK = 0.25  # s
+
+
+class WatchedSession:
+    """`now` is its time, s; `came` says when each alarm was told first, by key."""
+
+    def __init__(self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, tracker: TrackerFactory = Tracker) -> None:
+        self.now = self._looked = 0.0
+        self.came: dict[str, float] = {}
+        subject = Subject.generic(skeleton, keypoints)
+        self.live = LiveSession(
+            "s", skeleton, rig, keypoints, subject, IngestSettings(), tracker_factory=tracker, clock=lambda: self.now
+        )
+        self.session = Session("s", Setup(skeleton, rig, keypoints, subject), self.live, lambda: None)
+        self.session.opened = self.session.last_message = 0.0
+        self._watched = Watched("s")
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The alarms that there are, by key."""
+        return {key: alarm.text() for key, alarm in self._watched.told.items()}
+
+    def pass_to(self, now: float) -> None:
+        """Time passes; instants are answered when they are due."""
+        while self._looked + LOOK <= now:
+            self._looked += LOOK
+            self._solve(self._looked)
+            found = session_conditions(self.session, self._watched.told, self._watched.growth, self.now)
+            self._watched.take(found, self.now)
+            for key in self._watched.told:
+                self.came.setdefault(key, self.now)
+        self._solve(now)
+
+    def take(self, message: KeypointsMessage, arrival: float) -> None:
+        """A message arrives."""
+        self.pass_to(arrival)
+        self.session.last_message = arrival
+        self.live.feed(message, arrival)
+
+    def _solve(self, now: float) -> None:
+        self.now = now
+        for instant in self.live.due(now):
+            list(self.live.solve(instant))
+
+
+def recorded(path: Path) -> tuple[Rig, KeypointSet, Callable[[], Iterator[tuple[float, KeypointsMessage]]]]:
+    """The rig and keypoints of a recording, and what gives its messages with their arrivals (s)."""
+    file = read_session(path)
+
+    def messages() -> Iterable[tuple[float, KeypointsMessage]]:
+        for message in file.messages({"keypoints"}):
+            decoded = decode_ingest(message.payload)
+            if isinstance(decoded, KeypointsMessage):
+                yield message.log_time / 1e9, decoded
+
+    return Rig.from_toml(file.cameras_toml, str(path)), KeypointSet.from_toml(file.keypoints_toml), messages
