@@ -15,6 +15,7 @@ from typing import Any
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.compilations import on_compilation
 from streamfit.daemon.config import Config, load_config
+from streamfit.daemon.consumers import Consumers
 from streamfit.daemon.control import Control
 from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.http import HttpServer
@@ -90,7 +91,9 @@ class Daemon:
             stack.callback(self.solver.close)
             self._sockets = Sockets(self.config, self._keys)
             stack.callback(self._sockets.close)
-            self._publisher = Publisher(self._sockets.publish)
+            guard = self._sockets.guard
+            self._consumers = Consumers(guard)
+            self._publisher = Publisher(self._sockets.publish, self._consumers)
             server = HttpServer(self.health, Metrics(self.health, lambda: self.sessions), self.status)
             stack.push_async_callback(server.stop)
             self.endpoints = self._sockets.endpoints | {"http": await server.start(self.config.http.bind)}
@@ -98,8 +101,9 @@ class Daemon:
             tasks = [
                 asyncio.create_task(service)
                 for service in (
-                    Ingest(self._sockets.ingest, self.health, lambda: self.sessions).run(),
-                    Control(self._sockets.control, self).run(),
+                    Ingest(self._sockets.ingest, self.health, guard, lambda: self.sessions).run(),
+                    Control(self._sockets.control, self, guard).run(),
+                    guard.run(),
                     self.solver.run(),
                     self._publisher.serve_subscriptions(),
                     self._publish_status(),
@@ -117,7 +121,8 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         """What the status topic says, but for `seq`."""
-        return status(self.health, self.sessions)
+        peers = {"peers": self._sockets.guard.status(), "refused": self._sockets.guard.refused}
+        return status(self.health, self.sessions) | peers | {"consumers": self._consumers.status()}
 
     def calibrate(self, session: Session, seconds: float) -> float:
         """Begin to fit a session's last seconds; how many there are. Raises ControlError."""

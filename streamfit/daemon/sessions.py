@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 from pathlib import Path
 
 from streamfit.daemon.fits import TrackerFactory
@@ -47,8 +48,10 @@ class Sessions:
         """Those that take messages and those that are being closed."""
         return [*self.by_name.values(), *self._closing]
 
-    def take(self, message: KeypointsMessage | EndMessage, payload: bytes, arrival: float) -> None:
-        """A message for one of them. Raises Rejected."""
+    def take(
+        self, message: KeypointsMessage | EndMessage, payload: bytes, arrival: float, source: Hashable
+    ) -> Counter[str]:
+        """A message for one of them, from `source`; what of it was not used: reason -> count. Raises Rejected."""
         session = self.by_name.get(message.session)
         if isinstance(message, EndMessage):
             if session is None:
@@ -56,11 +59,11 @@ class Sessions:
             self._ended = {n: e for n, e in self._ended.items() if arrival - e[1] < STRAGGLERS}
             self._ended[session.name] = (session.last_t, arrival)
             self._finish(session)
-            return
+            return Counter()
         if session is None:
             self._refuse_straggler(message, arrival)
             session = self._add(self._new(message.session, self.setup), arrival)
-        session.take(message, payload, arrival)
+        return session.take(message, payload, arrival, source)
 
     async def open(self, name: str, make_setup: Callable[[Setup], Setup]) -> None:
         """Open a session with what `make_setup` makes of the default, when all it needs is compiled.
@@ -127,6 +130,8 @@ class Sessions:
     def _add(self, session: Session, now: float) -> Session:
         if session.name == self._opening:
             raise Rejected("opening", f"session {session.name} is just being opened", session.name)
+        if len(self._closing) >= MAX_SESSIONS:
+            raise Rejected("too_many_sessions", f"{MAX_SESSIONS} sessions are being closed; open them again later")
         if len(self.by_name) >= MAX_SESSIONS:
             oldest = min(self.by_name.values(), key=lambda s: s.last_message)
             if now - oldest.last_message < IDLE:

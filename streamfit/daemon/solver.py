@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -16,13 +16,13 @@ Result = TypeVar("Result")
 
 
 class Solver:
-    """Answers the instants of `sessions()` one at a time, each session in its turn, through `publish`."""
+    """Answers the instants of `sessions()` one at a time, each sender and each session in its turn, through `publish`."""
 
     def __init__(self, sessions: Callable[[], Iterable[Session]], publish: Callable[[Session, Answer], None]):
         self._sessions, self._publish = sessions, publish
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="solver")
         self._work = asyncio.Event()
-        self._turn: str | None = None
+        self._turn = 0
         self._job: Future[Any] | None = None
 
     @property
@@ -47,7 +47,8 @@ class Solver:
                 self._work.clear()
                 await self._work.wait()
                 continue
-            self._turn = session.name
+            self._turn += 1
+            session.turn = self._turn
             instant = session.backlog.take()
             if instant is not None:
                 await self._answer(session, partial(session.live.solve, instant))
@@ -61,10 +62,19 @@ class Solver:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _next(self) -> Session | None:
-        """The first session with work after the one whose turn it was."""
-        working = [s for s in self._sessions() if s.backlog or (s.ending is not None and not s.ending.done())]
-        later = [s for s in working if self._turn is not None and s.name > self._turn]
-        return min(later or working, key=lambda s: s.name, default=None)
+        """Of those with work, the session of the sender who waits longest, and of their sessions that which does.
+
+        A sender with many sessions has no more turns than one with a single one.
+        """
+        last: dict[Hashable, int] = {}
+        working = []
+        for session in self._sessions():
+            if session.turn < 0:  # new: behind those that are there
+                session.turn = self._turn
+            last[session.source] = max(last.get(session.source, 0), session.turn)
+            if session.backlog or (session.ending is not None and not session.ending.done()):
+                working.append(session)
+        return min(working, key=lambda s: (last[s.source], s.turn, s.name), default=None)
 
     async def _answer(self, session: Session, solve: Callable[[], Iterable[list[Answer]]]) -> None:
         """Publish what is solved as it comes: the solver goes on with what is less urgent meanwhile."""
