@@ -29,7 +29,7 @@ class Consumer:
     number: int
     identity: int
     topics: set[bytes] = field(default_factory=set)
-    bytes: int = 0
+    size: int = 0
     dropped: int | None = None
 
     def wants(self, topic: bytes) -> bool:
@@ -60,14 +60,14 @@ class Consumers:
         if kind == b"\x00":
             if topic in consumer.topics:
                 consumer.topics.remove(topic)
-                consumer.bytes -= len(topic)
+                consumer.size -= len(topic)
             return None
         if topic not in consumer.topics:
             consumer.topics.add(topic)
-            consumer.bytes += len(topic)
+            consumer.size += len(topic)
         if (
             len(consumer.topics) > MAX_TOPICS
-            or consumer.bytes > MAX_TOPIC_BYTES
+            or consumer.size > MAX_TOPIC_BYTES
             or len(self._by_number) > MAX_CONSUMERS
         ):
             self._guard.reject(frame, Counter(["too_many_subscriptions"]))

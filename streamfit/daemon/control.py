@@ -66,7 +66,7 @@ class Control:
         """Answer, for ever."""
         owed = 0.0
         while True:
-            coming = self._socket.recv_multipart(copy=False)
+            coming = asyncio.ensure_future(self._socket.recv_multipart(copy=False))
             has_waited = coming.done()
             frames = await coming
             began = time.monotonic()

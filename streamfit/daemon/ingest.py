@@ -38,13 +38,14 @@ class Ingest:
     async def run(self) -> None:
         """Take messages, for ever."""
         while True:
-            await asyncio.sleep(REST * await self._turn())
+            took = await self._turn()
+            await asyncio.sleep(REST * took)
 
     async def _turn(self) -> float:
         """Take what waits, as far as one turn goes; the time it took, s, and 0 where nothing waits any more."""
         began = time.monotonic()
         for _ in range(BATCH):
-            coming = self._socket.recv_multipart(copy=False)
+            coming = asyncio.ensure_future(self._socket.recv_multipart(copy=False))
             has_waited = coming.done()
             self._take(await coming, time.monotonic())
             if not has_waited:

@@ -14,8 +14,9 @@ from streamfit.wire.security import ServerKeys, asks_for_keys, secure_server, st
 
 # Larger than any message that is taken, so that a sender hears of it in the status, not by a lost connection.
 MAX_FRAME = 64 << 20
-MAX_FOREIGN_FRAME = 4 << 20  # where others than this machine's users connect: a frame is in memory before a key is asked
+MAX_FOREIGN_FRAME = 4 << 20  # where others than this machine's users connect: the first comes before the key
 MAX_SUBSCRIPTION = 4096
+HANDSHAKE = 2000  # ms until a connection has shown its key; a refused client tries again after that
 QUEUED_MESSAGES = 1000
 NAMES = ("ingest", "publish", "control")
 FAREWELL = 500  # ms, for what is still to be sent when a socket closes
@@ -71,6 +72,7 @@ class Sockets:
     def _bind(self, socket: "zmq.Socket[Any]", name: str, endpoint: str, max_frame: int) -> None:
         is_foreign = asks_for_keys(endpoint, self._keys)
         socket.setsockopt(zmq.MAXMSGSIZE, min(max_frame, MAX_FOREIGN_FRAME) if is_foreign else max_frame)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
         socket.setsockopt(zmq.RCVHWM, QUEUED_MESSAGES)
         socket.setsockopt(zmq.SNDHWM, QUEUED_MESSAGES)
         socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)

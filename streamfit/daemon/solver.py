@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class Solver:
-    """Answers the instants of `sessions()` one at a time, each sender and each session in its turn, through `publish`."""
+    """Answers the instants of `sessions()` one at a time, each sender's and session's in turn, through `publish`."""
 
     def __init__(self, sessions: Callable[[], Iterable[Session]], publish: Callable[[Session, Answer], None]):
         self._sessions, self._publish = sessions, publish

@@ -96,9 +96,19 @@ class KnownKeys(Protocol):
         """Asked once per connection."""
 
 
-def start_authenticator(context: "zmq.Context[zmq.Socket]", known: KnownKeys) -> zmq.auth.asyncio.AsyncioAuthenticator:
+class Authenticator(zmq.auth.asyncio.AsyncioAuthenticator):
+    """Refuses for now (ZAP's 300), not for good: a client goes on trying, and gets in once its key is there."""
+
+    def _send_zap_reply(
+        self, request_id: bytes, status_code: bytes, status_text: bytes, user_id: str = "anonymous"
+    ) -> None:
+        code = b"300" if status_code == b"400" else status_code
+        super()._send_zap_reply(request_id, code, status_text, user_id if code == b"200" else "")
+
+
+def start_authenticator(context: "zmq.Context[zmq.Socket]", known: KnownKeys) -> Authenticator:
     """An authenticator that asks `known`; to be started before any secured socket binds."""
-    authenticator = zmq.auth.asyncio.AsyncioAuthenticator(context)
+    authenticator = Authenticator(context)
     authenticator.start()
     authenticator.configure_curve_callback("*", known)
     return authenticator
