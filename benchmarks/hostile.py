@@ -63,25 +63,26 @@ class Outcome:
 @click.command(epilog="\b\nExample:\n  benchmarks/hostile.py --inputs 100000 --json hostile.json")
 @click.option("--inputs", default=1_000_000, show_default=True, help="Mutated messages.")
 @click.option("--seconds", default=SECONDS, show_default=True, help="Of the live walk before and after.")
+@click.option("--socket", default="both", show_default=True, type=click.Choice(["both", "ingest", "control"]))
 @click.option("--seed", default=1, show_default=True)
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write the figures there too.")
-def hostile(inputs: int, seconds: float, seed: int, output: Path | None) -> int:
+def hostile(inputs: int, seconds: float, socket: str, seed: int, output: Path | None) -> int:
     """Crashes, hangs, memory and the live session's latency under a flood of mutated inputs; 1 where one is too bad."""
     with recorded(seconds) as (path, instants), progress() as show:
-        outcome = measure(path, instants, inputs, seed, show)
+        outcome = measure(path, instants, inputs, seed, socket, show)
     Console(width=180).print(table(outcome))
     if output is not None:
         output.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")
     return 1 if outcome.crashed or outcome.hung or outcome.during.latency_p99 > 2 * outcome.before.latency_p99 else 0
 
 
-def measure(path: Path, instants: int, inputs: int, seed: int, show: Show) -> Outcome:
+def measure(path: Path, instants: int, inputs: int, seed: int, socket: str, show: Show) -> Outcome:
     """One daemon: the recording alone, under the flood for as long as that lasts, and alone again."""
     with serve(read_session(path)) as served:
         show("before the flood", 0.0)
         before = _run([play(served, path)], instants)
         with tempfile.TemporaryFile("w+") as errors:
-            arguments = (path, served.addresses.ingest, served.addresses.control, inputs, seed)
+            arguments = (path, served.addresses.ingest, served.addresses.control, inputs, seed, socket)
             flood = subprocess.Popen(
                 [sys.executable, str(SENDER), *map(str, arguments)], stdout=subprocess.PIPE, stderr=errors, text=True
             )

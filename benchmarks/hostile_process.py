@@ -1,6 +1,7 @@
 """Sends mutated messages to a daemon as fast as it takes them; prints how many have gone, a line now and then.
 
-Arguments: SESSION.mcap INGEST CONTROL COUNT SEED. Half go to the ingest socket, half to control, whose replies are read.
+Arguments: SESSION.mcap INGEST CONTROL COUNT SEED SOCKET. They go to the ingest socket, to control (whose replies are
+read), or in turn to both.
 """
 
 import random
@@ -17,7 +18,7 @@ SEEDS = 50
 REPORT = 1000
 
 
-def main(recording: str, ingest: str, control: str, count: int, seed: int) -> None:
+def main(recording: str, ingest: str, control: str, count: int, seed: int, where: str) -> None:
     """Send `count` messages."""
     file = read_session(recording)
     payloads = [message.payload for message in islice(file.messages({"keypoints"}), SEEDS)]
@@ -30,7 +31,7 @@ def main(recording: str, ingest: str, control: str, count: int, seed: int) -> No
         push.connect(ingest)
         dealer.connect(control)
         for number in range(1, count + 1):
-            if number % 2:
+            if where == "ingest" or (where == "both" and number % 2):
                 push.send(next(to_ingest))
             else:
                 dealer.send(next(to_control))
@@ -41,4 +42,4 @@ def main(recording: str, ingest: str, control: str, count: int, seed: int) -> No
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], *map(int, sys.argv[4:]))
+    main(*sys.argv[1:4], *map(int, sys.argv[4:6]), sys.argv[6])

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 import zmq
 import zmq.asyncio
 
+from streamfit.daemon.allowance import Allowance
 from streamfit.daemon.guard import Guard
 from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 MAX_REQUESTS = 64  # under way
 BUDGET = 0.001  # s of requests that wait for each other, after which the others have their time
 REST = 2.0  # times that
+HEAVY = ("open", "calibrate", "record", "reload")
+HEAVY_TIME, HEAVY_SHARE = 5.0, 0.01  # s of such requests at once, and which share of the time after that
 MAX_CALIBRATION = 600.0  # s
 
 
@@ -50,6 +54,8 @@ class Control:
 
     def __init__(self, socket: zmq.asyncio.Socket, host: Host, guard: Guard):
         self._socket, self._host, self._guard = socket, host, guard
+        self._allowance = Allowance(HEAVY_TIME, HEAVY_SHARE)
+        self._reloading = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._operations: dict[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
             "status": self._status,
@@ -106,7 +112,16 @@ class Control:
         if operation is None:
             known = ", ".join(self._operations)
             raise ControlError("unknown_operation", f"{request.operation[:64]!r}: use one of {known}")
-        return await operation(request)
+        if request.operation not in HEAVY:
+            return await operation(request)
+        wait = self._allowance.wait()
+        if wait > 0.0:
+            raise ControlError("busy", f"too much was asked for; try again in {math.ceil(wait)} s")
+        began = time.monotonic()
+        try:
+            return await operation(request)
+        finally:
+            self._allowance.spend(time.monotonic() - began)
 
     async def _status(self, request: Request) -> dict[str, Any]:
         return self._host.status()
@@ -150,7 +165,13 @@ class Control:
 
     async def _reload(self, request: Request) -> dict[str, Any]:
         self._sessions()
-        await self._host.reload()
+        if self._reloading:
+            raise ControlError("busy", "the configuration is just being read")
+        self._reloading = True
+        try:
+            await self._host.reload()
+        finally:
+            self._reloading = False
         return {}
 
     async def _close(self, request: Request) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from streamfit.wire.control import ControlError
 from streamfit.wire.messages import EndMessage, KeypointsMessage, Rejected
 
 MAX_SESSIONS = 16
+MAX_CLOSING, MAX_ALL_CLOSING = 16, 64  # that have not answered all yet: of one sender, of all
 IDLE = 60.0  # s of silence after which a session makes room for a new one
 STRAGGLERS = 0.5  # s after an `end`, within which a view of the last half second is only late
 
@@ -62,7 +63,8 @@ class Sessions:
             return Counter()
         if session is None:
             self._refuse_straggler(message, arrival)
-            session = self._add(self._new(message.session, self.setup), arrival)
+            self._make_room(message.session, arrival, source)
+            session = self._add(self._new(message.session, self.setup))
         return session.take(message, payload, arrival, source)
 
     async def open(self, name: str, make_setup: Callable[[Setup], Setup]) -> None:
@@ -83,7 +85,8 @@ class Sessions:
         finally:
             self._opening = None
         try:
-            self._add(session, time.monotonic())
+            self._make_room(name, time.monotonic(), None)
+            self._add(session)
         except Rejected as error:
             raise ControlError("refused", error.detail) from None
 
@@ -127,20 +130,36 @@ class Sessions:
         )
         return Session(name, setup, live, self._on_instants)
 
-    def _add(self, session: Session, now: float) -> Session:
-        if session.name == self._opening:
-            raise Rejected("opening", f"session {session.name} is just being opened", session.name)
-        if len(self._closing) >= MAX_SESSIONS:
-            raise Rejected("too_many_sessions", f"{MAX_SESSIONS} sessions are being closed; open them again later")
+    def _make_room(self, name: str, now: float, source: Hashable) -> None:
+        """For a session more of that sender. Raises Rejected."""
+        if name == self._opening:
+            raise Rejected("opening", f"session {name} is just being opened", name)
+        theirs = sum(session.source == source for session in self._closing)
+        if theirs >= MAX_CLOSING or len(self._closing) >= MAX_ALL_CLOSING:
+            raise Rejected("too_many_sessions", f"{len(self._closing)} sessions are just being closed")
         if len(self.by_name) >= MAX_SESSIONS:
-            oldest = min(self.by_name.values(), key=lambda s: s.last_message)
-            if now - oldest.last_message < IDLE:
-                raise Rejected("too_many_sessions", f"{MAX_SESSIONS} sessions are open; close one")
-            self._finish(oldest)
+            self._finish(self._one_to_give_way(now, source))
+
+    def _add(self, session: Session) -> Session:
         self.by_name[session.name] = session
         if self.record_folder is not None:
             session.recording = Recording(self.record_folder, session.name, session.setup)
         return session
+
+    def _one_to_give_way(self, now: float, source: Hashable) -> Session:
+        """The session that makes room: one that is silent, else one of the sender with most. Raises Rejected.
+
+        So a single sender can not keep the others out.
+        """
+        oldest = min(self.by_name.values(), key=lambda s: s.last_message)
+        if now - oldest.last_message >= IDLE:
+            return oldest
+        held = Counter(session.source for session in self.by_name.values())
+        greediest, most = held.most_common(1)[0]
+        if most <= held[source] + 1:
+            raise Rejected("too_many_sessions", f"{MAX_SESSIONS} sessions are open; close one")
+        theirs = (session for session in self.by_name.values() if session.source == greediest)
+        return min(theirs, key=lambda s: s.last_message)
 
     def _finish(self, session: Session) -> "asyncio.Task[None]":
         del self.by_name[session.name]

@@ -110,7 +110,8 @@ def _binary_array(value: dict[str, Any]) -> np.ndarray:
         size *= n
     if not isinstance(data, bytes) or len(data) != size * int(dtype[2]):
         raise Rejected("bad_array", "the data of an array must have as many bytes as its dtype and shape say")
-    return np.frombuffer(data, dtype).reshape(shape).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is none worse than another
+        return np.frombuffer(data, dtype).reshape(shape).astype(np.float64)
 
 
 def _plain(value: Any) -> Any:

@@ -49,7 +49,7 @@ def load_key(path: Path) -> tuple[bytes, bytes | None]:
         if path.stat().st_size > MAX_CERTIFICATE:
             raise ValueError("it is too large")
         public, secret = zmq.auth.load_certificate(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, IndexError) as error:  # IndexError: a key without its value
         raise InputError(f"{path}: not a readable ZeroMQ certificate ({error})") from None
     for key in (public, secret):
         if key is not None and not Z85_KEY.fullmatch(key):
