@@ -22,6 +22,7 @@ single_threaded()
 
 from daemon_runs import STARTED, recorded  # noqa: E402 - JAX only now
 from served import Heard, Served, play, serve  # noqa: E402
+from stream import SESSION  # noqa: E402
 
 from streamfit.session.mcap_file import read_session  # noqa: E402
 from streamfit.view.terminal import Show, progress, run  # noqa: E402
@@ -80,7 +81,7 @@ def measure(path: Path, instants: int, inputs: int, seed: int, socket: str, show
     """One daemon: the recording alone, under the flood for as long as that lasts, and alone again."""
     with serve(read_session(path)) as served:
         show("before the flood", 0.0)
-        before = _run([play(served, path)], instants)
+        before = _run([play(served, path, session=f"{SESSION}/")], instants)
         with tempfile.TemporaryFile("w+") as errors:
             arguments = (path, served.addresses.ingest, served.addresses.control, inputs, seed, socket)
             flood = subprocess.Popen(
@@ -90,13 +91,13 @@ def measure(path: Path, instants: int, inputs: int, seed: int, socket: str, show
             follower.start()
             heard = []
             while flood.poll() is None:
-                heard.append(play(served, path))
+                heard.append(play(served, path, session=f"{SESSION}/"))
             follower.join()
             if flood.returncode != 0:
                 errors.seek(0)
                 raise RuntimeError(errors.read())
         show("after the flood", 1.0)
-        during, after = _run(heard, instants), _run([play(served, path)], instants)
+        during, after = _run(heard, instants), _run([play(served, path, session=f"{SESSION}/")], instants)
         status = _status(served)
         seconds = float(heard[-1].received[-1] - heard[0].received[0])
         rejected = status["rejected"] if status else {}

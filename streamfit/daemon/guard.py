@@ -8,7 +8,7 @@ from collections.abc import Hashable
 import zmq
 
 from streamfit.wire.clients import Clients
-from streamfit.wire.connections import accepted, address, cut, descriptor, key_of
+from streamfit.wire.connections import accepted, address, cut, descriptor, identity, key_of
 
 log = logging.getLogger(__name__)
 LOOK = 1.0  # s between two looks into the folder of keys
@@ -47,7 +47,7 @@ class Guard:
 
     def source(self, frame: zmq.Frame) -> Hashable:
         """The same for all messages of one sender."""
-        return key_of(frame) or descriptor(frame)
+        return key_of(frame) or identity(descriptor(frame))
 
     def reject(self, frame: zmq.Frame, reasons: Counter[str]) -> None:
         """Count what was not used of its sender's."""

@@ -19,8 +19,8 @@ RECENT_ANSWERS = 1024
 class Session:
     """Takes messages on the event loop; the solver takes instants from its `backlog`.
 
-    `on_instants` is called when there is something to solve. `source` is who sent to it last, `turn` the solver's
-    last one for it. Times are those of time.monotonic, s.
+    `on_instants` is called when there is something to solve. `source` is who sent to it last, `turn` the
+    number of the solver's last turn for it. Times are those of time.monotonic, s.
     """
 
     def __init__(self, name: str, setup: Setup, live: LiveSession, on_instants: Callable[[], None]):

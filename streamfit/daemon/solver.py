@@ -16,13 +16,15 @@ Result = TypeVar("Result")
 
 
 class Solver:
-    """Answers the instants of `sessions()` one at a time, each sender's and session's in turn, through `publish`."""
+    """Answers the instants of `sessions()` one at a time, shared fairly by their senders, through `publish`."""
 
     def __init__(self, sessions: Callable[[], Iterable[Session]], publish: Callable[[Session, Answer], None]):
         self._sessions, self._publish = sessions, publish
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="solver")
         self._work = asyncio.Event()
         self._turn = 0
+        self._used: dict[Hashable, float] = {}
+        self._fair = 0.0
         self._job: Future[Any] | None = None
 
     @property
@@ -48,7 +50,8 @@ class Solver:
                 await self._work.wait()
                 continue
             self._turn += 1
-            session.turn = self._turn
+            session.turn, source = self._turn, session.source
+            began = time.monotonic()
             instant = session.backlog.take()
             if instant is not None:
                 await self._answer(session, partial(session.live.solve, instant))
@@ -56,25 +59,31 @@ class Solver:
             elif session.ending is not None:
                 await self._answer(session, session.live.finish)
                 session.ending.set_result(None)
+            self._used[source] = self._fair + time.monotonic() - began
 
     def close(self) -> None:
         """No more calls."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _next(self) -> Session | None:
-        """Of those with work, the session of the sender who waits longest, and of their sessions that which does.
+        """Of those with work, one of the sender who has used the solver least; of their sessions the longest unserved.
 
-        A sender with many sessions has no more turns than one with a single one.
+        So a sender with many sessions, or with costly ones, has no more of the solver's time than another who needs
+        it. (Start-time fair queueing: Goyal et al. 1996. Who comes back from a pause has saved nothing up.)
         """
-        last: dict[Hashable, int] = {}
-        working = []
-        for session in self._sessions():
-            if session.turn < 0:  # new: behind those that are there
-                session.turn = self._turn
-            last[session.source] = max(last.get(session.source, 0), session.turn)
-            if session.backlog or (session.ending is not None and not session.ending.done()):
-                working.append(session)
-        return min(working, key=lambda s: (last[s.source], s.turn, s.name), default=None)
+        sessions = list(self._sessions())
+        working = [s for s in sessions if s.backlog or (s.ending is not None and not s.ending.done())]
+        if not working:
+            return None
+        present = {session.source for session in sessions}
+        self._used = {source: used for source, used in self._used.items() if source in present}
+        chosen = min(working, key=lambda s: (self._start(s.source), s.turn, s.name))
+        self._fair = self._start(chosen.source)
+        return chosen
+
+    def _start(self, source: Hashable) -> float:
+        """Where a sender's next turn begins, in s of use that are fair to all."""
+        return max(self._fair, self._used.get(source, self._fair))
 
     async def _answer(self, session: Session, solve: Callable[[], Iterable[list[Answer]]]) -> None:
         """Publish what is solved as it comes: the solver goes on with what is less urgent meanwhile."""
