@@ -65,11 +65,7 @@ class Consumers:
         if topic not in consumer.topics:
             consumer.topics.add(topic)
             consumer.size += len(topic)
-        if (
-            len(consumer.topics) > MAX_TOPICS
-            or consumer.size > MAX_TOPIC_BYTES
-            or len(self._by_number) > MAX_CONSUMERS
-        ):
+        if len(consumer.topics) > MAX_TOPICS or consumer.size > MAX_TOPIC_BYTES or len(self._by_number) > MAX_CONSUMERS:
             self._guard.reject(frame, Counter(["too_many_subscriptions"]))
             del self._by_number[number]
             cut(number)

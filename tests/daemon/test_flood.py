@@ -152,7 +152,7 @@ def test_mutated_messages_harm_nobody(tmp_path: Path) -> None:
                     before = memory().rss
             peers = live.client.status()["peers"]
         assert memory().rss - before < 100e6
-        assert sum(sum(reasons.values()) for reasons in peers.values()) > 500
+        assert sum(sum(reasons.values()) for reasons in peers.values()) > 100
         assert live.sent - len(live.client.payloads("kinematics/live")) < 5
         assert not any("Traceback" in line for line in process.log)
 
@@ -162,7 +162,7 @@ def test_a_consumer_that_asks_for_too_much_is_cut_off(fake_daemon: DaemonProcess
         for topics in ([f"{i:06}" for i in range(2 * MAX_TOPICS)], ["x" * 2000 + str(i) for i in range(60)]):
             assert len(topics) > MAX_TOPICS or sum(map(len, topics)) > MAX_TOPIC_BYTES
             with zmq.Context() as context, context.socket(zmq.SUB) as greedy:
-                greedy.linger = 0
+                greedy.linger = greedy.sndhwm = 0  # no bound at its own side
                 greedy.setsockopt(zmq.RECONNECT_IVL, -1)
                 monitor = greedy.get_monitor_socket(zmq.EVENT_DISCONNECTED)
                 greedy.connect(fake_daemon.endpoints["publish"])
@@ -203,9 +203,6 @@ def test_the_numbers_of_topics_are_bounded_and_never_go_back() -> None:
         assert len(publisher._sequence) == MAX_SEQUENCES
         assert len(publisher._models) == MAX_MODELS
         assert msgpack.unpackb(publisher.send("model/s/p0", {"type": "model"}))["seq"] > first["seq"] + 1
-
-
-    return decode_map(b"\x83\xa1v\x01" + payload[1:]) if b"\xa1v" not in payload else decode_map(payload)
 
 
 def test_heavy_requests_have_a_share_of_the_time() -> None:

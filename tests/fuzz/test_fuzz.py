@@ -20,7 +20,9 @@ scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floa
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=5)
 )
-arrays = st.fixed_dictionaries({"dtype": st.sampled_from(["<f4", "<f8", "O"]) | values, "shape": values, "data": values})
+arrays = st.fixed_dictionaries(
+    {"dtype": st.sampled_from(["<f4", "<f8", "O"]) | values, "shape": values, "data": values}
+)
 views = st.fixed_dictionaries({}, optional={"camera": values, "t": values, "person": values, "xyc": values | arrays})
 messages = st.fixed_dictionaries(
     {"v": st.just(1) | values, "type": st.sampled_from(["keypoints", "end", "open", "calibrate"]) | values},
