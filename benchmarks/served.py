@@ -88,8 +88,10 @@ def serve(recording: SessionFile) -> Iterator[Served]:
             yield Served(addresses, daemon.pid, time.monotonic() - started)
 
 
-def play(served: Served, path: Path, speed: float = 1.0, loop: int = 1) -> Heard:
+def play(served: Served, path: Path, speed: float = 1.0, loop: int = 1, session: str = "") -> Heard:
     """Play a recording into a daemon (`speed` 0: as fast as it is answered), and listen until it falls silent.
+
+    `session` is that of the recording, where others may be answered meanwhile.
 
     InputError where it answers nothing.
     """
@@ -101,7 +103,7 @@ def play(served: Served, path: Path, speed: float = 1.0, loop: int = 1) -> Heard
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.set(zmq.LINGER, 0)
         socket.set(zmq.RCVHWM, 1_000_000)
-        for topic in ("kinematics/", "model/", "status"):
+        for topic in (f"kinematics/{session}", f"model/{session}", "status"):
             socket.subscribe(topic)
         socket.connect(served.addresses.publish)
         socket.recv_multipart()

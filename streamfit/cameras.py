@@ -21,6 +21,7 @@ from streamfit.files import numbers, parse_toml, read_text
 
 REFERENCE_WIDTH = 2048
 """Image width (px) at which pixel noise is stated; a narrower image's pixels are worth more."""
+MAX_CAMERAS = 256
 NEAR = 0.05
 """Points nearer to the image plane than this (m), or behind it, are not seen."""
 
@@ -78,7 +79,7 @@ class Rig:
         metadata = tables.get("metadata", {})
         metadata = metadata if isinstance(metadata, dict) else {}
         up, unit = metadata.get("up", "z"), metadata.get("units", "m")
-        if up not in _TO_GROUND:
+        if not isinstance(up, str) or up not in _TO_GROUND:
             raise InputError(f"{source}: [metadata] up = {up!r} is not one of {', '.join(_TO_GROUND)}")
         if unit not in ("m", "mm"):
             raise InputError(f"{source}: [metadata] units = {unit!r} is not 'm' or 'mm'")
@@ -91,6 +92,8 @@ class Rig:
             raise InputError(
                 f"{source}: no camera in it; each needs a table with matrix, distortions, rotation, translation"
             )
+        if len(cameras) > MAX_CAMERAS:
+            raise InputError(f"{source}: {len(cameras)} cameras; at most {MAX_CAMERAS}")
         names = [camera.name for camera in cameras]
         for name in names:
             if names.count(name) > 1:

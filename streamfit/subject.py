@@ -133,7 +133,7 @@ class Subject:
             refined=tuple(
                 _refined(row, f"{source}: [[rig]] {i}") for i, row in enumerate(_tables(tables, "rig", source))
             ),
-            fit=tables.get("fit", {}),
+            fit=_fit(tables, source),
         )
 
     def to_toml(self) -> str:
@@ -200,6 +200,13 @@ class Subject:
         return self.factors(skeleton)[group][:, None] * keypoints.positions + self.offsets
 
 
+def _fit(tables: dict[str, Any], source: str) -> dict[str, Any]:
+    fit = tables.get("fit", {})
+    if not isinstance(fit, dict):
+        raise InputError(f"{source}: 'fit' must be a table; calibrate again")
+    return fit
+
+
 def _positive(rows: list[dict[str, Any]], key: str, source: str) -> np.ndarray:
     values = np.array([numbers(row, key, (), f"{source}: keypoint {row['name']!r}") for row in rows])
     if (values <= 0).any():
@@ -223,6 +230,8 @@ def _refined(row: dict[str, Any], where: str) -> RefinedRig:
         raise InputError(f"{where}: 'cameras' and 'calibrated' differ in their cameras; calibrate again")
     clock = np.array([numbers(row["clock"], name, (), f"{where}: clock") for name in rig.names])
     sessions = row.get("sessions", [])
+    if not isinstance(sessions, list):
+        raise InputError(f"{where}: 'sessions' must be a list; calibrate again")
     return RefinedRig(tuple(str(name) for name in sessions), calibrated, rig, clock)
 
 

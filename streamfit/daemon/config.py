@@ -98,7 +98,10 @@ class Config(_Table):
 
     def path(self, name: str) -> Path:
         """`name` as the configuration file means it."""
-        return self.source.parent / Path(name).expanduser()
+        try:
+            return self.source.parent / Path(name).expanduser()
+        except RuntimeError:
+            raise InputError(f"{self.source}: {name!r}: no such user; write the folder out") from None
 
     def server_keys(self) -> ServerKeys | None:
         """The keys of [security]. Raises InputError, also where an open address has none."""

@@ -2,12 +2,17 @@
 
 import asyncio
 import logging
+import math
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import zmq
 import zmq.asyncio
 
+from streamfit.daemon.allowance import Allowance
+from streamfit.daemon.guard import Guard
 from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.setup import changed_setup
@@ -17,6 +22,10 @@ from streamfit.wire.messages import is_name
 
 log = logging.getLogger(__name__)
 MAX_REQUESTS = 64  # under way
+BUDGET = 0.001  # s of requests that wait for each other, after which the others have their time
+REST = 2.0  # times that
+HEAVY = ("open", "calibrate", "record", "reload")
+HEAVY_TIME, HEAVY_SHARE = 5.0, 0.01  # s of such requests at once, and which share of the time after that
 MAX_CALIBRATION = 600.0  # s
 
 
@@ -43,8 +52,10 @@ class Host(Protocol):
 class Control:
     """Serves a ROUTER socket; clients are REQ or DEALER, with or without the empty frame of REQ."""
 
-    def __init__(self, socket: zmq.asyncio.Socket, host: Host):
-        self._socket, self._host = socket, host
+    def __init__(self, socket: zmq.asyncio.Socket, host: Host, guard: Guard):
+        self._socket, self._host, self._guard = socket, host, guard
+        self._allowance = Allowance(HEAVY_TIME, HEAVY_SHARE)
+        self._reloading = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._operations: dict[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
             "status": self._status,
@@ -64,21 +75,35 @@ class Control:
 
     async def run(self) -> None:
         """Answer, for ever."""
+        owed = 0.0
         while True:
-            frames = await self._socket.recv_multipart()
+            coming = asyncio.ensure_future(self._socket.recv_multipart(copy=False))
+            has_waited = coming.done()
+            frames = await coming
+            began = time.monotonic()
+            if not self._guard.admits(frames[-1]):
+                self._guard.reject(frames[-1], Counter(["revoked"]))
+                continue
             if len(self._tasks) >= MAX_REQUESTS:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            task = asyncio.create_task(self._serve(frames[:-1], frames[-1]))
+            task = asyncio.create_task(self._serve(frames))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             await asyncio.sleep(0)
+            owed = owed + time.monotonic() - began if has_waited else 0.0
+            if owed > BUDGET:
+                await asyncio.sleep(REST * owed)
+                owed = 0.0
 
-    async def _serve(self, envelope: list[bytes], payload: bytes) -> None:
+    async def _serve(self, frames: list[zmq.Frame]) -> None:
+        envelope, payload = [frame.bytes for frame in frames[:-1]], frames[-1].bytes
         request = None
         try:
             request = decode_request(payload)
             reply = encode_result(request, await self._perform(request))
         except ControlError as error:
+            if error.code == "bad_request":
+                self._guard.reject(frames[-1], Counter(["bad_request"]))
             reply = encode_error(request, error)
         except InputError as error:
             reply = encode_error(request, ControlError("bad_file", str(error)))
@@ -92,7 +117,16 @@ class Control:
         if operation is None:
             known = ", ".join(self._operations)
             raise ControlError("unknown_operation", f"{request.operation[:64]!r}: use one of {known}")
-        return await operation(request)
+        if request.operation not in HEAVY:
+            return await operation(request)
+        wait = self._allowance.wait()
+        if wait > 0.0:
+            raise ControlError("busy", f"too much was asked for; try again in {math.ceil(wait)} s")
+        began = time.monotonic()
+        try:
+            return await operation(request)
+        finally:
+            self._allowance.spend(time.monotonic() - began)
 
     async def _status(self, request: Request) -> dict[str, Any]:
         return self._host.status()
@@ -136,7 +170,13 @@ class Control:
 
     async def _reload(self, request: Request) -> dict[str, Any]:
         self._sessions()
-        await self._host.reload()
+        if self._reloading:
+            raise ControlError("busy", "the configuration is just being read")
+        self._reloading = True
+        try:
+            await self._host.reload()
+        finally:
+            self._reloading = False
         return {}
 
     async def _close(self, request: Request) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import zmq
 import zmq.asyncio
 
+from streamfit.daemon.guard import Guard
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.status import Health
 from streamfit.wire.messages import Rejected, decode_ingest
@@ -15,27 +17,48 @@ from streamfit.wire.packing import MAX_BYTES
 
 log = logging.getLogger(__name__)
 BATCH = 16  # messages between two turns of the event loop
+BUDGET = 0.001  # s of one turn, after which the next message waits
+REST = 2.0  # times what a turn took is left to the fits while messages come faster than they can be used
 REPORT = 10.0  # s between two lines of one reason in the log
 
 
 class Ingest:
-    """Decodes what comes in on a PULL socket for `sessions()`, which is None before the daemon is ready."""
+    """Decodes what comes in on a PULL socket for `sessions()`, which is None before the daemon is ready.
 
-    def __init__(self, socket: zmq.asyncio.Socket, health: Health, sessions: Callable[[], Sessions | None]):
-        self._socket, self._health, self._sessions = socket, health, sessions
+    The socket takes from each connection in its turn, so that who floods has the queue of that connection full and
+    no other; and a flood, of rubbish or of good messages, gets a share of the processor only.
+    """
+
+    def __init__(
+        self, socket: zmq.asyncio.Socket, health: Health, guard: Guard, sessions: Callable[[], Sessions | None]
+    ):
+        self._socket, self._health, self._guard, self._sessions = socket, health, guard, sessions
         self._reported: dict[str, float] = {}
 
     async def run(self) -> None:
         """Take messages, for ever."""
         while True:
-            for _ in range(BATCH):
-                frames = await self._socket.recv_multipart(copy=False)
-                self._take(frames, time.monotonic())
-            await asyncio.sleep(0)  # messages that wait already are received without a turn of the loop
+            took = await self._turn()
+            await asyncio.sleep(REST * took)
+
+    async def _turn(self) -> float:
+        """Take what waits, as far as one turn goes; the time it took, s, and 0 where nothing waits any more."""
+        began = time.monotonic()
+        for _ in range(BATCH):
+            coming = asyncio.ensure_future(self._socket.recv_multipart(copy=False))
+            has_waited = coming.done()
+            self._take(await coming, time.monotonic())
+            if not has_waited:
+                return 0.0
+            if time.monotonic() - began > BUDGET:
+                break
+        return time.monotonic() - began
 
     def _take(self, frames: list[zmq.Frame], arrival: float) -> None:
         sessions = self._sessions()
         try:
+            if not self._guard.admits(frames[0]):
+                raise Rejected("revoked", "a message of a client whose key is gone")
             if sessions is None:
                 raise Rejected("starting", "a message came before the daemon was ready")
             if len(frames) != 1:
@@ -43,14 +66,17 @@ class Ingest:
             if len(frames[0]) > MAX_BYTES:  # before any copy is made of it
                 raise Rejected("too_large", f"a message of {len(frames[0])} bytes; at most {MAX_BYTES}")
             payload = frames[0].bytes
-            sessions.take(decode_ingest(payload), payload, arrival)
+            unused = sessions.take(decode_ingest(payload), payload, arrival, self._guard.source(frames[0]))
+            if unused:
+                self._guard.reject(frames[0], unused)
         except Rejected as error:
-            self._reject(sessions, error, arrival)
+            self._reject(sessions, error, frames[0], arrival)
         except Exception:
             log.exception("a message was dropped")
-            self._reject(sessions, Rejected("internal", "see the log"), arrival)
+            self._reject(sessions, Rejected("internal", "see the log"), frames[0], arrival)
 
-    def _reject(self, sessions: Sessions | None, error: Rejected, now: float) -> None:
+    def _reject(self, sessions: Sessions | None, error: Rejected, frame: zmq.Frame, now: float) -> None:
+        self._guard.reject(frame, Counter([error.reason]))
         session = sessions.by_name.get(error.session) if sessions and error.session else None
         if session is not None:
             session.live.reject(error.reason, error.detail)

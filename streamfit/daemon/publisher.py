@@ -2,24 +2,29 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from typing import Any
 
 import zmq
 
+from streamfit.daemon.consumers import Consumers
 from streamfit.wire.packing import encode
 
 POLL = 0.02  # s between two looks for new subscriptions
+MAX_TOPICS = 4096  # whose numbers are remembered, those used last; a forgotten one goes on above all it ever had
+MAX_MODELS = 256
 
 
 class Publisher:
     """Sends on an XPUB socket. Numbers begin at the clock's microseconds, or `sequence`: a restart goes on above."""
 
-    def __init__(self, socket: "zmq.Socket[bytes]", sequence: int = 0):
-        socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        self._socket = socket
+    def __init__(self, socket: "zmq.Socket[bytes]", consumers: Consumers, sequence: int = 0):
+        socket.setsockopt(zmq.XPUB_VERBOSER, 1)
+        socket.setsockopt(zmq.XPUB_NODROP, 1)
+        self._socket, self._consumers = socket, consumers
         self._begin = max(time.time_ns() // 1000, sequence) - time.monotonic_ns() // 1000
-        self._sequence: dict[str, int] = {}
-        self._models: dict[str, dict[str, Any]] = {}
+        self._sequence: OrderedDict[str, int] = OrderedDict()
+        self._models: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def bound(self) -> int:
         """What no number is above so far, as long as a topic has less than one message in a microsecond."""
@@ -28,11 +33,11 @@ class Publisher:
     def send(self, topic: str, payload: dict[str, Any]) -> bytes:
         """Publish one message; its bytes. Subscribers that are too slow miss it, which `seq` shows them."""
         sequence = self._sequence.get(topic, self.bound() - 1) + 1
-        self._sequence[topic] = sequence
+        _remember(self._sequence, topic, sequence, MAX_TOPICS)
         if payload["type"] == "model":
-            self._models[topic] = payload
+            _remember(self._models, topic, payload, MAX_MODELS)
         message = encode(payload | {"seq": sequence})
-        self._socket.send_multipart((topic.encode(), message), zmq.DONTWAIT)
+        self._send(topic.encode(), message)
         return message
 
     def forget(self, session: str) -> None:
@@ -50,15 +55,35 @@ class Publisher:
             for topic, payload in list(self._models.items()):
                 if any(topic.startswith(prefix) for prefix in wanted):
                     self.send(topic, payload)
+            self._consumers.look()
             await asyncio.sleep(POLL)
+
+    def _send(self, topic: bytes, message: bytes) -> None:
+        try:
+            self._socket.send_multipart((topic, message), zmq.DONTWAIT)
+        except zmq.Again:  # a queue is full: dropped for that consumer, sent to the others
+            self._consumers.full(topic)
+            self._socket.setsockopt(zmq.XPUB_NODROP, 0)
+            self._socket.send_multipart((topic, message), zmq.DONTWAIT)
+            self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+        self._consumers.sent(topic)
 
     def _new_subscriptions(self) -> set[str]:
         prefixes = set()
         for _ in range(1000):
             try:
-                message = self._socket.recv(zmq.DONTWAIT)
+                frame = self._socket.recv(zmq.DONTWAIT, copy=False)
             except zmq.Again:
                 break
-            if message[:1] == b"\x01":
-                prefixes.add(message[1:].decode(errors="replace"))
+            prefix = self._consumers.take(frame)
+            if prefix is not None:
+                prefixes.add(prefix)
         return prefixes
+
+
+def _remember(entries: OrderedDict[str, Any], key: str, value: Any, most: int) -> None:
+    """As the newest of at most so many."""
+    entries[key] = value
+    entries.move_to_end(key)
+    if len(entries) > most:
+        entries.popitem(last=False)

@@ -16,6 +16,7 @@ from streamfit.daemon.alarms import Alarms
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.compilations import on_compilation
 from streamfit.daemon.config import Config, load_config
+from streamfit.daemon.consumers import Consumers
 from streamfit.daemon.control import Control
 from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.http import HttpServer
@@ -99,10 +100,12 @@ class Daemon:
             stack.callback(self.solver.close)
             self._sockets = Sockets(self.config, self._keys)
             stack.callback(self._sockets.close)
+            guard = self._sockets.guard
+            self._consumers = Consumers(guard)
             self._keeper = await asyncio.to_thread(Keeper, self.config, self.health)
             stack.callback(self._keeper.close)
-            self._publisher = Publisher(self._sockets.publish, self._keeper.sequence)
-            control = Control(self._sockets.control, self)
+            self._publisher = Publisher(self._sockets.publish, self._consumers, self._keeper.sequence)
+            control = Control(self._sockets.control, self, guard)
             metrics = Metrics(self.health, lambda: self.sessions, self._alarms, self._pulse, control)
             server = HttpServer(self.health, metrics, self.status)
             stack.push_async_callback(server.stop)
@@ -111,8 +114,9 @@ class Daemon:
             tasks = [
                 asyncio.create_task(service)
                 for service in (
-                    Ingest(self._sockets.ingest, self.health, lambda: self.sessions).run(),
+                    Ingest(self._sockets.ingest, self.health, guard, lambda: self.sessions).run(),
                     control.run(),
+                    guard.run(),
                     self.solver.run(),
                     self._publisher.serve_subscriptions(),
                     self._publish_status(),
@@ -132,7 +136,8 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         """What the status topic says, but for `seq`."""
-        return status(self.health, self.sessions, self._alarms.texts)
+        peers = {"peers": self._sockets.guard.status(), "refused": self._sockets.guard.refused}
+        return status(self.health, self.sessions, self._alarms.texts) | peers | {"consumers": self._consumers.status()}
 
     def calibrate(self, session: Session, seconds: float) -> float:
         """Begin to fit a session's last seconds; how many there are. Raises ControlError."""

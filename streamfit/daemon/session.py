@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Hashable
 
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.backlog import Backlog
@@ -24,7 +24,8 @@ STAGES = ("decode", "assemble", "queue", "fit", "smooth", "publish")
 class Session:
     """Takes messages on the event loop; the solver takes instants from its `backlog`.
 
-    `on_instants` is called when there is something to solve. Times are those of time.monotonic, s.
+    `on_instants` is called when there is something to solve. `source` is who sent to it last, `turn` the
+    number of the solver's last turn for it. Times are those of time.monotonic, s.
     """
 
     def __init__(self, name: str, setup: Setup, live: LiveSession, on_instants: Callable[[], None]):
@@ -43,18 +44,23 @@ class Session:
         self.latency = Durations()
         self.latencies: deque[float] = deque(maxlen=RECENT_ANSWERS)
         self.answer_times: deque[float] = deque(maxlen=RECENT_ANSWERS)
+        self.source: Hashable = None
+        self.turn = -1
         self._on_instants = on_instants
         self._timer: asyncio.TimerHandle | None = None
 
-    def take(self, message: KeypointsMessage, payload: bytes, arrival: float) -> None:
-        """A message that arrived; `payload` are its bytes."""
+    def take(self, message: KeypointsMessage, payload: bytes, arrival: float, source: Hashable) -> Counter[str]:
+        """A message that arrived from `source`, `payload` its bytes; what of it was not used: reason -> count."""
         self.stages["decode"].observe(time.monotonic() - arrival)
+        before = self.live.rejected.copy()
+        self.source = source
         self.last_message = arrival
         self.last_t = message.t
         if self.recording is not None:
             self.recording.put("keypoints", payload, message.t)
         self.live.feed(message, arrival)
         self._look(arrival)
+        return self.live.rejected - before if self.live.rejected != before else Counter()
 
     def note(self, answer: Answer, payload: bytes) -> None:
         """Count and record what was published."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 
 from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.live import IngestSettings, LiveSession
@@ -13,6 +14,7 @@ from streamfit.wire.control import ControlError
 from streamfit.wire.messages import EndMessage, KeypointsMessage, Rejected
 
 MAX_SESSIONS = 16
+MAX_CLOSING, MAX_ALL_CLOSING = 16, 64  # that have not answered all yet: of one sender, of all
 IDLE = 60.0  # s of silence after which a session makes room for a new one
 STRAGGLERS = 0.5  # s after an `end`, within which a view of the last half second is only late
 
@@ -46,8 +48,10 @@ class Sessions:
         """Those that take messages and those that are being closed."""
         return [*self.by_name.values(), *self._closing]
 
-    def take(self, message: KeypointsMessage | EndMessage, payload: bytes, arrival: float) -> None:
-        """A message for one of them. Raises Rejected."""
+    def take(
+        self, message: KeypointsMessage | EndMessage, payload: bytes, arrival: float, source: Hashable
+    ) -> Counter[str]:
+        """A message for one of them, from `source`; what of it was not used: reason -> count. Raises Rejected."""
         session = self.by_name.get(message.session)
         if isinstance(message, EndMessage):
             if session is None:
@@ -55,11 +59,12 @@ class Sessions:
             self._ended = {n: e for n, e in self._ended.items() if arrival - e[1] < STRAGGLERS}
             self._ended[session.name] = (session.last_t, arrival)
             self._finish(session)
-            return
+            return Counter()
         if session is None:
             self._refuse_straggler(message, arrival)
-            session = self._add(self._new(message.session, self.setup), arrival)
-        session.take(message, payload, arrival)
+            self._make_room(message.session, arrival, source)
+            session = self._add(self._new(message.session, self.setup))
+        return session.take(message, payload, arrival, source)
 
     async def open(self, name: str, make_setup: Callable[[Setup], Setup], record: bool = True) -> None:
         """Open a session with what `make_setup` makes of the default, when all it needs is compiled.
@@ -81,7 +86,8 @@ class Sessions:
         finally:
             self._opening = None
         try:
-            self._add(session, time.monotonic(), record)
+            self._make_room(name, time.monotonic(), None)
+            self._add(session, record)
         except Rejected as error:
             raise ControlError("refused", error.detail) from None
 
@@ -125,18 +131,36 @@ class Sessions:
         )
         return Session(name, setup, live, self._on_instants)
 
-    def _add(self, session: Session, now: float, record: bool = True) -> Session:
-        if session.name == self._opening:
-            raise Rejected("opening", f"session {session.name} is just being opened", session.name)
+    def _make_room(self, name: str, now: float, source: Hashable) -> None:
+        """For a session more of that sender. Raises Rejected."""
+        if name == self._opening:
+            raise Rejected("opening", f"session {name} is just being opened", name)
+        theirs = sum(session.source == source for session in self._closing)
+        if theirs >= MAX_CLOSING or len(self._closing) >= MAX_ALL_CLOSING:
+            raise Rejected("too_many_sessions", f"{len(self._closing)} sessions are just being closed")
         if len(self.by_name) >= MAX_SESSIONS:
-            oldest = min(self.by_name.values(), key=lambda s: s.last_message)
-            if now - oldest.last_message < IDLE:
-                raise Rejected("too_many_sessions", f"{MAX_SESSIONS} sessions are open; close one")
-            self._finish(oldest)
+            self._finish(self._one_to_give_way(now, source))
+
+    def _add(self, session: Session, record: bool = True) -> Session:
         self.by_name[session.name] = session
         if record and self.recording is not None:
             session.recording = _recording(self.recording, session)
         return session
+
+    def _one_to_give_way(self, now: float, source: Hashable) -> Session:
+        """The session that makes room: one that is silent, else one of the sender with most. Raises Rejected.
+
+        So a single sender can not keep the others out.
+        """
+        oldest = min(self.by_name.values(), key=lambda s: s.last_message)
+        if now - oldest.last_message >= IDLE:
+            return oldest
+        held = Counter(session.source for session in self.by_name.values())
+        greediest, most = held.most_common(1)[0]
+        if most <= held[source] + 1:
+            raise Rejected("too_many_sessions", f"{MAX_SESSIONS} sessions are open; close one")
+        theirs = (session for session in self.by_name.values() if session.source == greediest)
+        return min(theirs, key=lambda s: s.last_message)
 
     def _finish(self, session: Session) -> "asyncio.Task[None]":
         del self.by_name[session.name]

@@ -7,12 +7,16 @@ import zmq
 import zmq.asyncio
 
 from streamfit.daemon.config import Config
+from streamfit.daemon.guard import Guard
 from streamfit.errors import InputError
-from streamfit.wire.security import ServerKeys, secure_server, start_authenticator
+from streamfit.wire.clients import Clients
+from streamfit.wire.security import ServerKeys, asks_for_keys, secure_server, start_authenticator
 
 # Larger than any message that is taken, so that a sender hears of it in the status, not by a lost connection.
 MAX_FRAME = 64 << 20
+MAX_FOREIGN_FRAME = 4 << 20  # where others than this machine's users connect: the first comes before the key
 MAX_SUBSCRIPTION = 4096
+HANDSHAKE = 2000  # ms until a connection has shown its key; a refused client tries again after that
 QUEUED_MESSAGES = 1000
 NAMES = ("ingest", "publish", "control")
 FAREWELL = 500  # ms, for what is still to be sent when a socket closes
@@ -27,7 +31,9 @@ class Sockets:
     def __init__(self, config: Config, keys: ServerKeys | None):
         self._context = zmq.Context()
         self._keys = keys
-        self._authenticator = start_authenticator(self._context, keys) if keys else None
+        clients = Clients(keys.clients) if keys else None
+        self.guard = Guard(clients)
+        self._authenticator = start_authenticator(self._context, clients) if clients else None
         self.ingest = zmq.asyncio.Socket(self._context, zmq.PULL)
         self.publish: zmq.Socket[bytes] = zmq.Socket(self._context, zmq.XPUB)
         self.control = zmq.asyncio.Socket(self._context, zmq.ROUTER)
@@ -52,9 +58,8 @@ class Sockets:
         }
 
     def reload_clients(self) -> None:
-        """Read the clients' keys again; who is connected stays connected."""
-        if self._authenticator is not None and self._keys is not None:
-            self._authenticator.configure_curve(domain="*", location=self._keys.clients)
+        """Read the clients' keys again now; it is done every second anyway."""
+        self.guard.refresh()
 
     def close(self) -> None:
         """Send what is still to be sent, for a moment, and close."""
@@ -65,13 +70,17 @@ class Sockets:
         self._context.term()
 
     def _bind(self, socket: "zmq.Socket[Any]", name: str, endpoint: str, max_frame: int) -> None:
-        socket.setsockopt(zmq.MAXMSGSIZE, max_frame)
+        is_foreign = asks_for_keys(endpoint, self._keys)
+        socket.setsockopt(zmq.MAXMSGSIZE, min(max_frame, MAX_FOREIGN_FRAME) if is_foreign else max_frame)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
         socket.setsockopt(zmq.RCVHWM, QUEUED_MESSAGES)
         socket.setsockopt(zmq.SNDHWM, QUEUED_MESSAGES)
         socket.setsockopt(zmq.IPV6, 1 if "[" in endpoint else 0)
         secure_server(socket, endpoint, self._keys)
         try:
             socket.bind(endpoint)
+            if is_foreign:
+                self.guard.watch_over(int(self.endpoints[name].rpartition(":")[2]))
         except zmq.ZMQError as error:
             problem = f"[{name}] bind = {endpoint!r}"
             if error.errno == errno.EADDRINUSE:

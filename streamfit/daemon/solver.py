@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -18,13 +18,15 @@ Result = TypeVar("Result")
 
 
 class Solver:
-    """Answers the instants of `sessions()` one at a time, each session in its turn, through `publish`."""
+    """Answers the instants of `sessions()` one at a time, shared fairly by their senders, through `publish`."""
 
     def __init__(self, sessions: Callable[[], Iterable[Session]], publish: Callable[[Session, Answer], None]):
         self._sessions, self._publish = sessions, publish
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=THREAD)
         self._work = asyncio.Event()
-        self._turn: str | None = None
+        self._turn = 0
+        self._used: dict[Hashable, float] = {}
+        self._fair = 0.0
         self._job: Future[Any] | None = None
         self.began: float | None = None
         """When what runs on the thread began, s, monotonic; None while nothing does."""
@@ -55,7 +57,9 @@ class Solver:
                 self._work.clear()
                 await self._work.wait()
                 continue
-            self._turn = session.name
+            self._turn += 1
+            session.turn, source = self._turn, session.source
+            began = time.monotonic()
             instant = session.backlog.take()
             if instant is not None:
                 session.note_taken(instant)
@@ -64,6 +68,7 @@ class Solver:
             elif session.ending is not None:
                 await self._answer(session, session.live.finish)
                 session.ending.set_result(None)
+            self._used[source] = self._fair + time.monotonic() - began
 
     def _timed(self, function: Callable[[], Result]) -> Result:
         self.began = time.monotonic()
@@ -77,10 +82,24 @@ class Solver:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _next(self) -> Session | None:
-        """The first session with work after the one whose turn it was."""
-        working = [s for s in self._sessions() if s.backlog or (s.ending is not None and not s.ending.done())]
-        later = [s for s in working if self._turn is not None and s.name > self._turn]
-        return min(later or working, key=lambda s: s.name, default=None)
+        """Of those with work, one of the sender who has used the solver least; of their sessions the longest unserved.
+
+        So a sender with many sessions, or with costly ones, has no more of the solver's time than another who needs
+        it. (Start-time fair queueing: Goyal et al. 1996. Who comes back from a pause has saved nothing up.)
+        """
+        sessions = list(self._sessions())
+        working = [s for s in sessions if s.backlog or (s.ending is not None and not s.ending.done())]
+        if not working:
+            return None
+        present = {session.source for session in sessions}
+        self._used = {source: used for source, used in self._used.items() if source in present}
+        chosen = min(working, key=lambda s: (self._start(s.source), s.turn, s.name))
+        self._fair = self._start(chosen.source)
+        return chosen
+
+    def _start(self, source: Hashable) -> float:
+        """Where a sender's next turn begins, in s of use that are fair to all."""
+        return max(self._fair, self._used.get(source, self._fair))
 
     async def _answer(self, session: Session, solve: Callable[[], Iterable[list[Answer]]]) -> None:
         """Publish what is solved as it comes: the solver goes on with what is less urgent meanwhile."""

@@ -3,18 +3,21 @@
 import os
 import struct
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from io import BytesIO
 from typing import BinaryIO
 
+import lz4.frame
 import zstandard
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, McapRecord, Message
-from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
+from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import MCAP0_MAGIC
 
 HEAD = struct.Struct("<BQ")  # opcode, length of the content
-DAMAGE = (McapError, CRCValidationError, zstandard.ZstdError, struct.error, UnicodeDecodeError)
+DAMAGE = (McapError, ValueError, OverflowError, EOFError, zstandard.ZstdError, struct.error, StopIteration)
+MAX_CHUNK = 1 << 28  # bytes, uncompressed
 
 
 def starts_as_mcap(file: BinaryIO) -> bool:
@@ -50,6 +53,24 @@ def channels_and_messages(file: BinaryIO) -> Iterator[Channel | Message]:
     """The content of all whole chunks (and of a file without chunks), in order. Raises one of DAMAGE."""
     for _, raw in whole_records(file, {Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK}):
         record = parse(raw)
-        for item in breakup_chunk(record, validate_crc=True) if isinstance(record, Chunk) else [record]:
+        for item in _content(record) if isinstance(record, Chunk) else [record]:
             if isinstance(item, Channel | Message):
                 yield item
+
+
+def _content(chunk: Chunk) -> list[McapRecord]:
+    """The records of a chunk, unless it would fill the memory: a few bytes may stand for gigabytes."""
+    most = min(chunk.uncompressed_size, MAX_CHUNK) + 1
+    data = chunk.data
+    if chunk.compression == "zstd":
+        data = zstandard.ZstdDecompressor().stream_reader(data).read(most)
+    elif chunk.compression == "lz4":
+        try:
+            data = lz4.frame.LZ4FrameDecompressor().decompress(data, max_length=most)
+        except RuntimeError as error:
+            raise ValueError(str(error)) from None
+    elif chunk.compression:
+        raise ValueError(f"chunks compressed with {chunk.compression[:20]!r}; zstd and lz4 are read")
+    if len(data) >= most:
+        raise ValueError(f"a chunk of more than {most - 1} bytes")
+    return breakup_chunk(replace(chunk, compression="", data=data), validate_crc=True)

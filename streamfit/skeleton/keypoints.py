@@ -15,6 +15,8 @@ from streamfit.files import numbers, parse_toml, read_text
 
 BUILT_IN = ("coco17", "halpe26", "body25", "body25b", "mediapipe33", "movi87", "wholebody133")
 
+MAX_KEYPOINTS = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class KeypointSet:
@@ -70,6 +72,8 @@ def _read(tables: dict[str, Any], source: str) -> KeypointSet:
     rows = tables.get("keypoint")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{source}: no [[keypoint]] table, and 'name' is not a built-in set ({', '.join(BUILT_IN)})")
+    if len(rows) > MAX_KEYPOINTS:
+        raise InputError(f"{source}: {len(rows)} keypoints; at most {MAX_KEYPOINTS}")
     names, positions, sds = [], [], []
     for index, row in enumerate(rows):
         where = f"{source}: keypoint {index} ({row.get('name', 'unnamed')})"

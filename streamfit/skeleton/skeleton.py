@@ -73,7 +73,7 @@ class Skeleton:
             raise InputError(f"skeleton {str(name)!r}: no built-in skeleton and no file of that name; use 'rajagopal'")
         try:
             model = mujoco.MjModel.from_xml_path(str(path))
-        except ValueError as error:
+        except (ValueError, mujoco.FatalError) as error:
             raise InputError(f"{path}: MuJoCo cannot load it: {' '.join(str(error).split())}") from None
         return _read(path.stem, model, str(path))
 

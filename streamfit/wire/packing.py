@@ -1,6 +1,8 @@
 """Maps to MessagePack bytes and back, with hard limits: bytes from outside can be refused, never harm."""
 
+import math
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import msgpack
@@ -10,6 +12,8 @@ VERSION = 1
 MAX_BYTES = 1 << 20
 MAX_STRING = 1 << 19
 MAX_ITEMS = 1024
+MAX_AXES = 4
+MAX_ENTRIES = 1 << 16  # of an array in nested lists
 MAX_CONTAINERS = 1 << 15  # a message of nothing but empty lists would take a third of a second
 
 
@@ -63,13 +67,7 @@ def decode_array(value: Any) -> np.ndarray:
         return _binary_array(value)
     if not isinstance(value, list):
         raise Rejected("bad_array", "an array must be nested lists of numbers or {dtype, shape, data}")
-    try:
-        array = np.asarray(value)
-    except (ValueError, OverflowError, RecursionError):
-        raise Rejected("bad_array", "the rows of an array must have one length") from None
-    if array.dtype.kind not in "fiu":
-        raise Rejected("bad_array", "an array must hold numbers only")
-    return array.astype(np.float64)
+    return _nested_array(value)
 
 
 class _Bounded:
@@ -85,18 +83,35 @@ class _Bounded:
         return container
 
 
+def _nested_array(value: list[Any]) -> np.ndarray:
+    """NumPy itself would believe the rows: one long string among numbers makes every entry as long."""
+    shape, entries = [len(value)], value
+    while (kinds := set(map(type, entries))) == {list}:
+        lengths = set(map(len, entries))
+        if len(lengths) > 1 or len(shape) == MAX_AXES:
+            raise Rejected("bad_array", f"the rows of an array must have one length, and at most {MAX_AXES} axes")
+        shape += lengths
+        if math.prod(shape) > MAX_ENTRIES:
+            raise Rejected("bad_array", f"an array of more than {MAX_ENTRIES} entries")
+        entries = list(chain.from_iterable(entries))
+    if not kinds <= {int, float}:
+        raise Rejected("bad_array", "an array must hold numbers only, in rows of one length")
+    return np.array(entries, np.float64).reshape(shape)
+
+
 def _binary_array(value: dict[str, Any]) -> np.ndarray:
     dtype, shape, data = value.get("dtype"), value.get("shape"), value.get("data")
     if dtype not in ("<f4", "<f8"):
         raise Rejected("bad_array", 'the dtype of an array must be "<f4" or "<f8"')
-    if not isinstance(shape, list) or len(shape) > 4 or not all(type(n) is int and n >= 0 for n in shape):
-        raise Rejected("bad_array", "the shape of an array must be a list of up to 4 whole numbers")
+    if not isinstance(shape, list) or len(shape) > MAX_AXES or not all(type(n) is int and n >= 0 for n in shape):
+        raise Rejected("bad_array", f"the shape of an array must be a list of up to {MAX_AXES} whole numbers")
     size = 1
     for n in shape:
         size *= n
     if not isinstance(data, bytes) or len(data) != size * int(dtype[2]):
         raise Rejected("bad_array", "the data of an array must have as many bytes as its dtype and shape say")
-    return np.frombuffer(data, dtype).reshape(shape).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is none worse than another
+        return np.frombuffer(data, dtype).reshape(shape).astype(np.float64)
 
 
 def _plain(value: Any) -> Any:

@@ -5,10 +5,12 @@ Keys are ZeroMQ certificates. A directory holds `server.key`, `server.key_secret
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import zmq
 import zmq.auth
@@ -18,13 +20,16 @@ from streamfit.errors import InputError
 from streamfit.wire.endpoints import is_local
 from streamfit.wire.messages import is_name
 
+MAX_CERTIFICATE = 1 << 16  # bytes
+Z85_KEY = re.compile(rb"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
+
 
 @dataclass(frozen=True)
 class ServerKeys:
     """The server's key pair (Z85) and the folder of the public keys that may connect."""
 
     public: bytes
-    secret: bytes
+    secret: bytes = field(repr=False)
     clients: Path
 
 
@@ -41,9 +46,15 @@ def load_server_keys(secret_file: Path, clients: Path) -> ServerKeys:
 def load_key(path: Path) -> tuple[bytes, bytes | None]:
     """(public, secret or None) of a certificate file. Raises InputError."""
     try:
-        return zmq.auth.load_certificate(path)
-    except (OSError, ValueError) as error:
+        if path.stat().st_size > MAX_CERTIFICATE:
+            raise ValueError("it is too large")
+        public, secret = zmq.auth.load_certificate(path)
+    except (OSError, ValueError, IndexError) as error:  # IndexError: a key without its value
         raise InputError(f"{path}: not a readable ZeroMQ certificate ({error})") from None
+    for key in (public, secret):
+        if key is not None and not Z85_KEY.fullmatch(key):
+            raise InputError(f"{path}: not a readable ZeroMQ certificate (a key is 40 characters of Z85)")
+    return public, secret
 
 
 def require_keys(endpoints: dict[str, str], keys: ServerKeys | None) -> None:
@@ -56,9 +67,14 @@ def require_keys(endpoints: dict[str, str], keys: ServerKeys | None) -> None:
             )
 
 
+def asks_for_keys(endpoint: str, keys: ServerKeys | None) -> bool:
+    """Whether a client needs a key there; `ipc://` is guarded by the permissions of its file."""
+    return keys is not None and not endpoint.startswith("ipc://")
+
+
 def secure_server(socket: zmq.Socket, endpoint: str, keys: ServerKeys | None) -> None:
-    """Let only clients with a known key use `socket`; `ipc://` is guarded by the permissions of its file."""
-    if keys is not None and not endpoint.startswith("ipc://"):
+    """Let only clients with a known key use `socket`, where the endpoint asks for keys."""
+    if keys is not None and asks_for_keys(endpoint, keys):
         socket.curve_publickey = keys.public
         socket.curve_secretkey = keys.secret
         socket.curve_server = True
@@ -73,11 +89,28 @@ def secure_client(socket: zmq.Socket, secret_file: Path, server_file: Path) -> N
     socket.curve_serverkey = load_key(server_file)[0]
 
 
-def start_authenticator(context: "zmq.Context[zmq.Socket]", keys: ServerKeys) -> zmq.auth.asyncio.AsyncioAuthenticator:
-    """An authenticator that knows the clients; to be started before any secured socket binds."""
-    authenticator = zmq.auth.asyncio.AsyncioAuthenticator(context)
+class KnownKeys(Protocol):
+    """Says of a public key (Z85) whether its owner may connect."""
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        """Asked once per connection."""
+
+
+class Authenticator(zmq.auth.asyncio.AsyncioAuthenticator):
+    """Refuses for now (ZAP's 300), not for good: a client goes on trying, and gets in once its key is there."""
+
+    def _send_zap_reply(
+        self, request_id: bytes, status_code: bytes, status_text: bytes, user_id: str = "anonymous"
+    ) -> None:
+        code = b"300" if status_code == b"400" else status_code
+        super()._send_zap_reply(request_id, code, status_text, user_id if code == b"200" else "")
+
+
+def start_authenticator(context: "zmq.Context[zmq.Socket]", known: KnownKeys) -> Authenticator:
+    """An authenticator that asks `known`; to be started before any secured socket binds."""
+    authenticator = Authenticator(context)
     authenticator.start()
-    authenticator.configure_curve(domain="*", location=keys.clients)
+    authenticator.configure_curve_callback("*", known)
     return authenticator
 
 

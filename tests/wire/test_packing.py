@@ -46,6 +46,11 @@ def test_nested_lists_are_arrays_too() -> None:
         [["1", "2", "3"]],
         [[None, 1, 2]],
         [[True, {}, 2]],
+        [[True, 1, 2]],
+        [[1, 2, 3], 4],
+        [[[[[1.0]]]]],
+        [[0] * 1000] * 100,
+        [["x" * 500_000] + [1] * 1000] + [[1] * 1001] * 500,  # as long as its longest entry it would take 934 GiB
         {"dtype": "<f8", "shape": [1, 3], "data": b"short"},
         {"dtype": "<f8", "shape": [-1, 3], "data": b""},
         {"dtype": "<f8", "shape": [2**62, 2**62], "data": b""},

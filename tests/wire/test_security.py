@@ -6,6 +6,7 @@ import zmq
 import zmq.asyncio
 
 from streamfit.errors import InputError
+from streamfit.wire.clients import Clients
 from streamfit.wire.endpoints import is_local, is_loopback
 from streamfit.wire.security import (
     load_server_keys,
@@ -99,7 +100,7 @@ async def test_only_a_client_whose_key_is_known_gets_through(tmp_path: Path) -> 
     (tmp_path / "clients" / "revoked.key").unlink()
     keys = load_server_keys(tmp_path / "server.key_secret", tmp_path / "clients")
     context = zmq.Context()
-    authenticator = start_authenticator(context, keys)
+    authenticator = start_authenticator(context, Clients(keys.clients))
     server = zmq.asyncio.Socket(context, zmq.PULL)
     secure_server(server, "tcp://", keys)
     port = server.bind_to_random_port("tcp://127.0.0.1")

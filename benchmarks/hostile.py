@@ -1,0 +1,156 @@
+#!/usr/bin/env python
+"""A daemon under a million mutated messages while a live session at 100 Hz runs beside: who notices?"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import zmq
+from rich.console import Console
+from rich.table import Table
+
+from streamfit.daemon.threads import single_threaded
+
+single_threaded()
+
+from daemon_runs import STARTED, recorded  # noqa: E402 - JAX only now
+from served import Heard, Served, play, serve  # noqa: E402
+from stream import SESSION  # noqa: E402
+
+from streamfit.session.mcap_file import read_session  # noqa: E402
+from streamfit.view.terminal import Show, progress, run  # noqa: E402
+from streamfit.wire.packing import VERSION, decode_map, encode  # noqa: E402
+
+SECONDS = 20.0
+"""s of the live walk, which is repeated while the flood lasts."""
+ANSWER = 10_000
+"""ms within which a daemon that does not hang answers."""
+SENDER = Path(__file__).with_name("hostile_process.py")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the live session had: instants, latency (ms), longest silence of the status (s), memory (MB) at the end."""
+
+    sent: int
+    answered: int
+    latency_p50: float
+    latency_p99: float
+    silence: float
+    memory: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The live session `before`, `during` and `after` the flood; the inputs, and what the daemon counted of them."""
+
+    before: Run
+    during: Run
+    after: Run
+    inputs: int
+    seconds: float
+    rejected: dict[str, int]
+    crashed: bool
+    hung: bool
+
+
+@click.command(epilog="\b\nExample:\n  benchmarks/hostile.py --inputs 100000 --json hostile.json")
+@click.option("--inputs", default=1_000_000, show_default=True, help="Mutated messages.")
+@click.option("--seconds", default=SECONDS, show_default=True, help="Of the live walk before and after.")
+@click.option("--socket", default="both", show_default=True, type=click.Choice(["both", "ingest", "control"]))
+@click.option("--seed", default=1, show_default=True)
+@click.option("--json", "output", type=click.Path(path_type=Path), help="Write the figures there too.")
+def hostile(inputs: int, seconds: float, socket: str, seed: int, output: Path | None) -> int:
+    """Crashes, hangs, memory and the live session's latency under a flood of mutated inputs; 1 where one is too bad."""
+    with recorded(seconds) as (path, instants), progress() as show:
+        outcome = measure(path, instants, inputs, seed, socket, show)
+    Console(width=180).print(table(outcome))
+    if output is not None:
+        output.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")
+    return 1 if outcome.crashed or outcome.hung or outcome.during.latency_p99 > 2 * outcome.before.latency_p99 else 0
+
+
+def measure(path: Path, instants: int, inputs: int, seed: int, socket: str, show: Show) -> Outcome:
+    """One daemon: the recording alone, under the flood for as long as that lasts, and alone again."""
+    with serve(read_session(path)) as served:
+        show("before the flood", 0.0)
+        before = _run([play(served, path, session=f"{SESSION}/")], instants)
+        with tempfile.TemporaryFile("w+") as errors:
+            arguments = (path, served.addresses.ingest, served.addresses.control, inputs, seed, socket)
+            flood = subprocess.Popen(
+                [sys.executable, str(SENDER), *map(str, arguments)], stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+            follower = threading.Thread(target=_follow, args=(flood, inputs, show))
+            follower.start()
+            heard = []
+            while flood.poll() is None:
+                heard.append(play(served, path, session=f"{SESSION}/"))
+            follower.join()
+            if flood.returncode != 0:
+                errors.seek(0)
+                raise RuntimeError(errors.read())
+        show("after the flood", 1.0)
+        during, after = _run(heard, instants), _run([play(served, path, session=f"{SESSION}/")], instants)
+        status = _status(served)
+        seconds = float(heard[-1].received[-1] - heard[0].received[0])
+        rejected = status["rejected"] if status else {}
+        return Outcome(before, during, after, inputs, seconds, rejected, not _alive(served), status is None)
+
+
+def table(outcome: Outcome) -> Table:
+    """The three runs, a row each, and the verdict."""
+    per_second = outcome.inputs / outcome.seconds
+    verdict = f"crashed: {outcome.crashed}, hung: {outcome.hung}; refused: {sum(outcome.rejected.values())}"
+    out = Table(title=f"{outcome.inputs} mutated inputs, {per_second:.0f}/s; {verdict}")
+    for heading in ("live session", "answered / sent", "p50 ms", "p99 ms", "longest silence s", "MB"):
+        out.add_column(heading, justify="right")
+    for name, r in (("before", outcome.before), ("during", outcome.during), ("after", outcome.after)):
+        cells = (f"{r.latency_p50:.1f}", f"{r.latency_p99:.1f}", f"{r.silence:.1f}", f"{r.memory:.0f}")
+        out.add_row(name, f"{r.answered} / {r.sent}", *cells)
+    return out
+
+
+def _follow(flood: "subprocess.Popen[str]", inputs: int, show: Show) -> None:
+    assert flood.stdout is not None
+    for line in flood.stdout:
+        show("the flood", int(line) / inputs)
+
+
+def _run(heard: Sequence[Heard], instants: int) -> Run:
+    latency = np.concatenate([h.latency[h.t >= h.t[0] + STARTED] for h in heard])
+    p50, p99 = np.percentile(1000 * latency, (50, 99))
+    return Run(
+        sent=instants * len(heard),
+        answered=sum(len(h.t) for h in heard),
+        latency_p50=float(p50),
+        latency_p99=float(p99),
+        silence=max(float(np.diff(h.memory[:, 0]).max()) for h in heard),
+        memory=float(heard[-1].memory[-1, 1]) / 1e6,
+    )
+
+
+def _status(served: Served) -> dict[str, dict[str, int]] | None:
+    """What the daemon says of itself; None where it says nothing in time."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.linger = 0
+        dealer.connect(served.addresses.control)
+        dealer.send(encode({"v": VERSION, "type": "status", "id": 1}))
+        return decode_map(dealer.recv())["result"] if dealer.poll(ANSWER) else None
+
+
+def _alive(served: Served) -> bool:
+    try:
+        return served.compilations() >= 0
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    run(hostile)

@@ -1,0 +1,45 @@
+"""Sends mutated messages to a daemon as fast as it takes them; prints how many have gone, a line now and then.
+
+Arguments: SESSION.mcap INGEST CONTROL COUNT SEED SOCKET. They go to the ingest socket, to control (whose replies are
+read), or in turn to both.
+"""
+
+import random
+import sys
+from itertools import islice
+
+import zmq
+from mutations import control_seeds, ingest_seeds, mutations
+
+from streamfit.session.mcap_file import read_session
+
+SESSION = "hostile"
+SEEDS = 50
+REPORT = 1000
+
+
+def main(recording: str, ingest: str, control: str, count: int, seed: int, where: str) -> None:
+    """Send `count` messages."""
+    file = read_session(recording)
+    payloads = [message.payload for message in islice(file.messages({"keypoints"}), SEEDS)]
+    draw = random.Random(seed)
+    to_ingest = mutations(ingest_seeds(payloads, SESSION), draw)
+    texts = (file.cameras_toml, file.keypoints_toml, file.subject_toml or "")
+    to_control = mutations(control_seeds(SESSION, *texts), draw)
+    with zmq.Context() as context, context.socket(zmq.PUSH) as push, context.socket(zmq.DEALER) as dealer:
+        push.linger = dealer.linger = 60_000
+        push.connect(ingest)
+        dealer.connect(control)
+        for number in range(1, count + 1):
+            if where == "ingest" or (where == "both" and number % 2):
+                push.send(next(to_ingest))
+            else:
+                dealer.send(next(to_control))
+                while dealer.poll(0):
+                    dealer.recv()
+            if number % REPORT == 0 or number == count:
+                print(number, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], *map(int, sys.argv[4:6]), sys.argv[6])

@@ -1,0 +1,212 @@
+"""Every structure that others can fill is bounded, and who fills it harms nobody else."""
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import msgpack
+import numpy as np
+import psutil
+import zmq
+from daemon_process import Client, DaemonProcess, config_text, daemon, wait_until
+from fake_tracker import SLOW
+
+from streamfit.daemon.allowance import Allowance
+from streamfit.daemon.consumers import MAX_TOPIC_BYTES, MAX_TOPICS
+from streamfit.daemon.guard import MAX_PEERS, OTHERS, Guard
+from streamfit.daemon.publisher import MAX_MODELS, Publisher
+from streamfit.daemon.publisher import MAX_TOPICS as MAX_SEQUENCES
+from streamfit.wire.packing import encode
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from mutations import control_seeds, ingest_seeds, mutations
+
+VIEWS = [{"camera": f"cam_0{i}", "xyc": np.ones((17, 3))} for i in (1, 2, 3, 4)]
+CONSUMER = """
+import sys, zmq
+with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+    socket.setsockopt(zmq.RCVBUF, 4096)
+    socket.rcvhwm = 1
+    socket.connect(sys.argv[1])
+    socket.subscribe("")
+    socket.recv_multipart()
+    print("hears", flush=True)
+    while True:
+        socket.recv_multipart()
+"""
+
+
+class Live:
+    """A session at 100 Hz beside what the test does."""
+
+    def __init__(self, process: DaemonProcess, name: str = "live") -> None:
+        self.client, self.name, self.sent = Client(process.endpoints, ("status", f"kinematics/{name}/")), name, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        while not self._stop.wait(max(0.0, began + self.sent / 100 - time.monotonic())):
+            self.client.keypoints(self.name, self.sent / 100, VIEWS)
+            self.sent += 1
+
+    def __enter__(self) -> "Live":
+        self.client.__enter__()
+        self._thread.start()
+        self.client.wait_for(f"kinematics/{self.name}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.client.wait_for(f"kinematics/{self.name}", t=(self.sent - 1) / 100)
+        self.client.send(type="end", session=self.name)
+        self.client.__exit__()
+
+    def assert_lost_nothing(self) -> None:
+        """Every instant that was sent is answered, in order."""
+        answers = self.client.payloads(f"kinematics/{self.name}")
+        assert [a["t"] for a in answers] == [i / 100 for i in range(len(answers))]
+        assert np.all(np.diff([a["seq"] for a in answers]) == 1)
+        assert len(answers) >= self.sent - 1
+
+
+def test_a_consumer_that_is_stopped_costs_the_others_nothing_and_is_named(fake_daemon: DaemonProcess) -> None:
+    command = [sys.executable, "-c", CONSUMER, fake_daemon.endpoints["publish"]]
+    with Live(fake_daemon) as live, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stopped:
+        assert stopped.stdout is not None
+        assert stopped.stdout.readline() == "hears\n"
+        stopped.send_signal(signal.SIGSTOP)
+        filler = Client(fake_daemon.endpoints, ("status", "kinematics/fill/"))
+        with filler:
+            for i in range(20_000):  # until the queues of the kernel and of ZeroMQ are full
+                filler.keypoints("fill", i / 100, VIEWS[:1])
+                if i % 16 == 15:
+                    filler.wait_for("kinematics/fill/0", t=i / 100)
+                    filler.forget()
+                    if i % 320 == 319 and filler.status()["consumers"]["slow"]:
+                        break
+            consumers = filler.status()["consumers"]
+            assert len(consumers["slow"]) == 1
+            assert consumers["slow_episodes"] == 1
+            assert consumers["dropped"] > 0
+            assert filler.ask("close", session="fill")["ok"]
+        stopped.send_signal(signal.SIGCONT)
+        wait_until(lambda: not live.client.status()["consumers"]["slow"], "the end of the episode")
+        stopped.kill()
+    live.assert_lost_nothing()
+    said = [line for line in fake_daemon.log if "reads too slowly" in line or "it missed" in line]
+    assert len(said) == 2  # once per episode
+    latency = [a["latency"] for a in live.client.payloads("kinematics/live")]
+    assert np.median(latency) < 0.01
+
+
+def test_a_session_that_floods_does_not_keep_another_waiting(fake_daemon: DaemonProcess) -> None:
+    with Live(fake_daemon) as live, Client(fake_daemon.endpoints) as flood:
+        xyc = np.full((17, 3), [SLOW, 1.0, 1.0])
+        for i in range(3000):
+            flood.keypoints("flood", i / 100, [{"camera": "cam_01", "xyc": xyc}])
+        flood.wait_for("kinematics/flood/0", t=29.99)
+        assert flood.status()["sessions"]["flood"]["skipped"] > 2000
+        assert flood.ask("close", session="flood")["ok"]
+    live.assert_lost_nothing()
+    assert np.percentile([a["latency"] for a in live.client.payloads("kinematics/live")], 90) < 0.15
+
+
+def test_one_sender_cannot_keep_the_others_out(fake_daemon: DaemonProcess) -> None:
+    with Client(fake_daemon.endpoints) as crowd:
+        for i in range(40):
+            crowd.keypoints(f"crowd-{i}", 1.0, VIEWS[:1])
+        wait_until(lambda: len(crowd.status()["sessions"]) == 16, "a full house")
+        with Live(fake_daemon, "latecomer") as live:
+            pass
+        live.assert_lost_nothing()
+        for name in crowd.ask("sessions")["result"]["sessions"]:
+            assert crowd.ask("close", session=name)["ok"] or name == "latecomer"
+
+
+def test_mutated_messages_harm_nobody(tmp_path: Path) -> None:
+    """The short form of benchmarks/hostile.py."""
+    with daemon(tmp_path, config_text()) as process:
+        memory = psutil.Process(process.process.pid).memory_info
+        head = {"v": 1, "type": "keypoints", "session": "hostile", "t": 1.0}
+        draw = random.Random(3)
+        ingest = mutations(ingest_seeds([encode(head | {"views": VIEWS})], "hostile"), draw)
+        control = mutations(control_seeds("hostile", "[cam_01]", 'name = "coco17"', ""), draw)
+        with Live(process) as live, Client(process.endpoints) as hostile:
+            for part in range(2):
+                for payload, request in zip(islice(ingest, 1500), control, strict=False):
+                    hostile.push.send(payload)
+                    hostile.dealer.send(request)
+                    while hostile.dealer.poll(0):
+                        hostile.dealer.recv()
+                wait_until(lambda: process.metric("streamfit_rejected") >= 0, "an answer")
+                if part == 0:
+                    before = memory().rss
+            peers = live.client.status()["peers"]
+        assert memory().rss - before < 100e6
+        assert sum(sum(reasons.values()) for reasons in peers.values()) > 100
+        assert live.sent - len(live.client.payloads("kinematics/live")) < 5
+        assert not any("Traceback" in line for line in process.log)
+
+
+def test_a_consumer_that_asks_for_too_much_is_cut_off(fake_daemon: DaemonProcess) -> None:
+    with Live(fake_daemon) as live:
+        for topics in ([f"{i:06}" for i in range(2 * MAX_TOPICS)], ["x" * 2000 + str(i) for i in range(60)]):
+            assert len(topics) > MAX_TOPICS or sum(map(len, topics)) > MAX_TOPIC_BYTES
+            with zmq.Context() as context, context.socket(zmq.SUB) as greedy:
+                greedy.linger = greedy.sndhwm = 0  # no bound at its own side
+                greedy.setsockopt(zmq.RECONNECT_IVL, -1)
+                monitor = greedy.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+                greedy.connect(fake_daemon.endpoints["publish"])
+                for topic in topics:
+                    greedy.subscribe(topic)
+                assert monitor.poll(10_000), "it is still connected"
+                greedy.disable_monitor()
+                monitor.close(linger=0)
+        rejected = Counter[str]()
+        for reasons in live.client.status()["peers"].values():
+            rejected.update(reasons)
+        assert rejected["too_many_subscriptions"] == 2
+    live.assert_lost_nothing()
+
+
+def test_what_is_counted_by_sender_is_bounded() -> None:
+    guard = Guard(None)
+    names = iter(f"peer {i}" for i in range(1000))
+    guard.name = lambda frame: next(names)  # type: ignore[method-assign]
+    for _ in range(1000):
+        guard.reject(zmq.Frame(), Counter(["bad"]))
+    counts = guard.status()
+    assert len(counts) <= MAX_PEERS + 1
+    assert sum(c["bad"] for c in counts.values()) == 1000
+    assert OTHERS in counts
+    assert "peer 999" in counts
+
+
+def test_the_numbers_of_topics_are_bounded_and_never_go_back() -> None:
+    class Consumers:
+        def sent(self, topic: bytes) -> None: ...
+
+    with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
+        publisher = Publisher(socket, Consumers())  # type: ignore[arg-type]
+        first = msgpack.unpackb(publisher.send("model/s/p0", {"type": "model"}))
+        for i in range(2 * MAX_SEQUENCES):
+            publisher.send(f"model/s/p{i}", {"type": "model"})
+        assert len(publisher._sequence) == MAX_SEQUENCES
+        assert len(publisher._models) == MAX_MODELS
+        assert msgpack.unpackb(publisher.send("model/s/p0", {"type": "model"}))["seq"] > first["seq"] + 1
+
+
+def test_heavy_requests_have_a_share_of_the_time() -> None:
+    allowance = Allowance(1.0, 0.5)
+    assert allowance.wait() == 0.0
+    allowance.spend(3.0)
+    assert 3.5 < allowance.wait() <= 4.0
