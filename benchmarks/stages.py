@@ -13,6 +13,8 @@ import zmq
 from stream import Shape, Stream
 
 from streamfit.cameras import Rig
+from streamfit.daemon.consumers import Consumers
+from streamfit.daemon.guard import Guard
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.publisher import Publisher
 from streamfit.fit.clocks import Clocks
@@ -61,7 +63,7 @@ class Engine:
         context = self._stack.enter_context(zmq.Context())
         socket = self._stack.enter_context(closing(context.socket(zmq.XPUB)))
         socket.bind("inproc://answers")
-        self._publisher = Publisher(socket)
+        self._publisher = Publisher(socket, Consumers(Guard(None)))
         equipment = (skeleton, stream.rig, stream.keypoints, stream.subject)
         names = [f"s{i}" for i in range(shape.sessions)]
         self._sessions = [LiveSession(n, *equipment, IngestSettings(), 0.1, self._tracker) for n in names]
