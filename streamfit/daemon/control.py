@@ -23,9 +23,9 @@ from streamfit.wire.messages import is_name
 log = logging.getLogger(__name__)
 MAX_REQUESTS = 64  # under way
 BUDGET = 0.0005  # s of requests that wait for each other, after which the others have their time
-REST = 10.0  # times that
-HEAVY = ("open", "calibrate", "record", "reload")
-HEAVY_TIME, HEAVY_SHARE = 5.0, 0.01  # s of such requests at once, and which share of the time after that
+REST = 6.0  # times that
+HEAVY = ("open", "reload")  # they may compile
+HEAVY_TIME, HEAVY_SHARE = 60.0, 0.1  # s of such requests at once, and which share of the time after that
 MAX_CALIBRATION = 600.0  # s
 
 

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 BATCH = 16  # messages between two turns of the event loop
 BUDGET = 0.0005  # s of one turn, after which the next message waits
 REST = 2.0  # times what a turn took is left to the fits while messages come faster than they can be used
-SCORN = 10.0  # times what of it went into messages of no use, on top of that
+SCORN = 4.0  # times what of it went into messages of no use, on top of that
 REPORT = 10.0  # s between two lines of one reason in the log
 
 

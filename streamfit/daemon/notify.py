@@ -12,11 +12,12 @@ def notify(state: str) -> None:
     if address.startswith("@"):  # a name in the abstract namespace
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        sender.setblocking(False)  # a manager that does not listen just now is no reason to stand still
         try:
             sender.connect(address)
             sender.sendall(state.encode())
         except OSError:
-            pass  # nobody listens: nothing to be done about it here
+            pass  # nobody listens, or not now: nothing to be done about it here
 
 
 def watchdog_interval() -> float | None:

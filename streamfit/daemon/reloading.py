@@ -34,4 +34,4 @@ async def reload_on(hangup: asyncio.Event, reload: Callable[[], Awaitable[None]]
 
 def _refuse(health: Health, why: str) -> None:
     health.alarms["reload"] = f"the new configuration is not taken, the old one stays: {why}"
-    log.error("%s", health.alarms["reload"])
+    log.error("%s", health.alarms["reload"], extra={"kind": why})

@@ -85,8 +85,8 @@ def test_what_a_real_detector_exchanges_is_found(recordings, skeleton, monkeypat
 
     found = set()
 
-    def noted(self, views, held, original=Sides.put_right):
-        right = original(self, views, held)
+    def noted(self, views, original=Sides.put_right):
+        right = original(self, views)
         knee = one.keypoints.names.index("left_knee")
         changed = [v for v, before in zip(right, views, strict=True) if (v.xyc[knee] != before.xyc[knee]).any()]
         found.update((v.camera, round(v.t, 3)) for v in changed)

@@ -152,7 +152,7 @@ def test_mutated_messages_harm_nobody(tmp_path: Path) -> None:
                     before = memory().rss
             peers = live.client.status()["peers"]
         assert memory().rss - before < 100e6
-        assert sum(sum(reasons.values()) for reasons in peers.values()) > 100
+        assert sum(sum(reasons.values()) for reasons in peers.values()) > 20
         assert live.sent - len(live.client.payloads("kinematics/live")) < 5
         assert not any("Traceback" in line for line in process.log)
 

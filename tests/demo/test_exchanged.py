@@ -26,8 +26,8 @@ def test_a_walk_with_a_turn_is_put_right_where_it_is_exchanged_and_nowhere_else(
         wrong[whole] = wrong[whole][:, mirror]
     put_right: dict[float, list[View]] = {}
 
-    def noted(self, views, held, original=Sides.put_right):
-        found = put_right[round(views[0].t, 3)] = list(original(self, views, held))
+    def noted(self, views, original=Sides.put_right):
+        found = put_right[round(views[0].t, 3)] = list(original(self, views))
         return found
 
     monkeypatch.setattr(Sides, "put_right", noted)
