@@ -62,7 +62,7 @@ class Outcome:
 
 
 @click.command(epilog="\b\nExample:\n  benchmarks/hostile.py --inputs 100000 --json hostile.json")
-@click.option("--inputs", default=1_000_000, show_default=True, help="Mutated messages.")
+@click.option("--inputs", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Mutated messages.")
 @click.option("--seconds", default=SECONDS, show_default=True, help="Of the live walk before and after.")
 @click.option("--socket", default="both", show_default=True, type=click.Choice(["both", "ingest", "control"]))
 @click.option("--seed", default=1, show_default=True)

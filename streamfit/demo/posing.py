@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import mujoco
 import numpy as np
 
-from streamfit.skeleton import Skeleton
+from streamfit.skeleton import HostKinematics, Skeleton
 
 _STEP = 1e-5
 
@@ -17,9 +17,8 @@ class PosedPoints:
         self, skeleton: Skeleton, scale: Mapping[str, float], bodies: Sequence[str], places: np.ndarray
     ) -> None:
         self._skeleton, self._scale = skeleton, dict(scale)
-        self._model = skeleton.scaled(self._scale)
-        self._data = mujoco.MjData(self._model)
-        self._bodies = np.array([self._model.body(name).id for name in bodies])
+        self._host = HostKinematics(skeleton, self._scale)
+        self._bodies = np.array([skeleton.bodies.index(name) for name in bodies])
         self._places = np.asarray(places, float)
         self._coupled = [c.joint for c in skeleton.couplings]
         self._masters = [skeleton.coordinates.index(skeleton.joints[c.master]) for c in skeleton.couplings]
@@ -30,19 +29,18 @@ class PosedPoints:
 
     def linearised(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The points (N, 3) for one pose (D,) and their derivative (N, 3, D) with respect to it."""
-        points = self._pose(q)
-        mujoco.mj_comPos(self._model, self._data)
-        jacobian = np.zeros((len(points), 3, self._model.nv))
+        points, model, data = self._pose(q), self._host.model, self._host.data
+        mujoco.mj_comPos(model, data)
+        jacobian = np.zeros((len(points), 3, model.nv))
         for point, body, out in zip(points, self._bodies, jacobian, strict=True):
-            mujoco.mj_jac(self._model, self._data, out, None, point, body)
-        slopes = (self._skeleton.joint_positions(q + _STEP, self._scale) - self._data.qpos) / _STEP
+            mujoco.mj_jac(model, data, out, None, point, body + 1)
+        slopes = (self._skeleton.joint_positions(q + _STEP, self._scale) - data.qpos) / _STEP
         by_coordinate = jacobian[:, :, self._skeleton.coordinate_joints]
         for joint, master in zip(self._coupled, self._masters, strict=True):
             by_coordinate[:, :, master] += slopes[joint] * jacobian[:, :, joint]
         return points, by_coordinate
 
     def _pose(self, q: np.ndarray) -> np.ndarray:
-        self._data.qpos[:] = self._skeleton.joint_positions(q, self._scale)
-        mujoco.mj_kinematics(self._model, self._data)
-        rotations = self._data.xmat[self._bodies].reshape(-1, 3, 3)
-        return self._data.xpos[self._bodies] + np.einsum("nij,nj->ni", rotations, self._places)
+        host = self._host
+        host.pose(q)
+        return host.position[self._bodies] + np.einsum("nij,nj->ni", host.rotation[self._bodies], self._places)

@@ -40,6 +40,10 @@ class FitSettings:
     limit: float = 0.05
     """rad by which a joint limit may be exceeded at one standard deviation."""
 
+    def __post_init__(self) -> None:
+        if self.fresh > self.slots:
+            raise ValueError(f"{self.fresh} fresh slots of {self.slots}")
+
     def real(self, x: npt.ArrayLike) -> np.ndarray:
         """Numbers in the live fit's precision."""
         return np.asarray(x, self.precision)

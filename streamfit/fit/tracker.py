@@ -152,7 +152,8 @@ class Tracker:
     def answer(self, t: float, views: Sequence[View]) -> Estimate:
         """Answer the instant `t`, without lag.
 
-        `views` are all that have not been passed before, each with its own time. Times must increase.
+        `views` are all that have not been passed before, each with its own time. Times must increase. `settled` is to
+        be called before the next: it learns from this instant of clocks and of where keypoints will be seen.
         """
         if not t > self._previous:
             raise ValueError(f"instant {t} is not after {self._previous}")

@@ -15,12 +15,11 @@ class HostKinematics:
 
     def __init__(self, skeleton: Skeleton, scale: Mapping[str, float]) -> None:
         model = self.model = skeleton.scaled(scale)
-        self._data = mujoco.MjData(model)
+        data = self.data = mujoco.MjData(model)
         self._coordinate = skeleton.coordinate_joints
         coupled = (model.eq_type == int(mujoco.mjtEq.mjEQ_JOINT)) & (model.eq_obj2id >= 0)
         self._follower, self._leader = model.eq_obj1id[coupled], model.eq_obj2id[coupled]
         self._polynomial = model.eq_data[coupled, 4::-1].T.copy()
-        data = self._data
         self.position = data.xpos[1:]
         """(B, 3) m, ground frame, as are the others: views that hold the pose last asked for."""
         self.rotation = data.xmat.reshape(-1, 3, 3)[1:]
@@ -30,7 +29,7 @@ class HostKinematics:
 
     def pose(self, q: np.ndarray) -> None:
         """Bring the bodies into the pose q (D,)."""
-        qpos = self._data.qpos
+        qpos = self.data.qpos
         qpos[self._coordinate] = q
         x = qpos[self._leader]
         value = np.zeros_like(x)
@@ -38,4 +37,4 @@ class HostKinematics:
             value *= x
             value += coefficient
         qpos[self._follower] = value
-        mujoco.mj_kinematics(self.model, self._data)
+        mujoco.mj_kinematics(self.model, self.data)

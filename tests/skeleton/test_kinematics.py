@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mujoco import mjx
 
-from streamfit.skeleton import Kinematics
+from streamfit.skeleton import HostKinematics, Kinematics
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +108,19 @@ def test_screws_do_what_the_jacobian_does(skeleton, scattered):
         hessian, pull = kinematics.condense(screws, points, information, force)
         np.testing.assert_allclose(hessian, jnp.einsum("kid,kij,kje->de", jacobian, information, jacobian), atol=1e-9)
         np.testing.assert_allclose(pull, jnp.einsum("kid,ki->d", jacobian, force), atol=1e-10)
+
+
+def test_on_the_host_as_compiled(skeleton, scattered):
+    """Bodies by the C engine, where one pose follows another, against those of this engine."""
+    _, _, call, _ = scattered
+    for q, scale in poses(skeleton, 5):
+        host = HostKinematics(skeleton, dict(zip(skeleton.groups, scale, strict=True)))
+        for pose in (0.5 * q, q):
+            host.pose(pose)
+        expected = call(q, scale)[0]
+        np.testing.assert_allclose(host.position, expected.position, atol=1e-9)
+        np.testing.assert_allclose(host.rotation, expected.rotation, atol=1e-9)
+        turned = np.zeros((len(host.quaternion), 9))
+        for out, quaternion in zip(turned, host.quaternion, strict=True):
+            mujoco.mju_quat2Mat(out, quaternion)
+        np.testing.assert_allclose(turned.reshape(-1, 3, 3), expected.rotation, atol=1e-9)

@@ -72,3 +72,13 @@ def test_times_outside_take_the_first_or_the_last_interval():
     spline = UniformSpline(2.0, 0.05, 4)
     assert (spline.controls, spline.end) == (7, pytest.approx(2.2))
     assert spline.interval(np.array([1.0, 1.99, 2.2, 9.0])).tolist() == [0, 0, 3, 3]
+
+
+def test_reads_one_time_as_by_weights_also_outside():
+    rng = np.random.default_rng(1)
+    spline = UniformSpline(start=3.0, spacing=0.04, intervals=6)
+    controls = rng.normal(size=(spline.controls, 5))
+    for t in (2.99, 3.0, 3.1234, spline.end, spline.end + 0.01):
+        value, rate = spline.read(controls, t)
+        np.testing.assert_allclose(value, spline.weights(t) @ controls, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(rate, spline.weights(t, 1) @ controls, rtol=1e-9, atol=1e-8)
