@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from streamfit.fit.settings import FitSettings
-from streamfit.fit.window import NOWHERE, Slots
+from streamfit.fit.window import NOWHERE, Newest, Slots
 from streamfit.trajectory import UniformSpline
 
 EMPTY = -np.inf
 """The time of a slot that holds nothing."""
+ROUNDING = 1e-9
+"""s."""
 JOIN = 0.02
 """s: a view joins an instant no farther than this from it, else it is an instant of its own."""
 
@@ -28,13 +32,15 @@ class SlotTable:
         self._new = [False] * slots
         """Has views that have not been linearised."""
         self._memory = 2.0 * settings.persistence
-        self._fresh = settings.fresh
+        self._fresh = settings.fresh - 1
         self._real = settings.real
         self.given_up = [NOWHERE] * slots
 
     def clear(self) -> None:
+        """Hold nothing."""
         for slot in range(len(self.t)):
             self._free(slot)
+        self.given_up = [NOWHERE] * len(self.t)
 
     def give_up(self, before: float, spline: UniformSpline) -> None:
         """Free the slots older than `before`; `spline` is the window of the last step."""
@@ -42,8 +48,24 @@ class SlotTable:
             if EMPTY < t < before:
                 self._leave(slot, spline)
 
-    def place(self, camera: int, t: float, xyc: np.ndarray, gap: float, spline: UniformSpline) -> bool:
-        """Put a view where it belongs; False where there is no room for it.
+    def make_room(self, spline: UniformSpline) -> None:
+        """Free a slot for an instant to come; `spline` is the window of the last step."""
+        if EMPTY not in self.t:
+            self._leave(min(range(len(self.t)), key=self.t.__getitem__), spline)
+
+    def open_for(self, t: float, times: Iterable[float]) -> int | None:
+        """A slot for the instant t, where views at those times are nearer to it than to any other and there is room."""
+        known = any(abs(at - t) < ROUNDING for at in self.t)
+        if known or not any(all(abs(time - t) < abs(time - at) for at in self.t) for time in times):
+            return None
+        if EMPTY not in self.t:
+            return None
+        slot = self.t.index(EMPTY)
+        self.t[slot] = t
+        return slot
+
+    def place(self, camera: int, t: float, xyc: np.ndarray, gap: float, spline: UniformSpline) -> int | None:
+        """Put a view into the slot where it belongs; None where there is no room for it.
 
         `gap` is the time since that camera's view before, `spline` the window of the last step.
         """
@@ -54,42 +76,62 @@ class SlotTable:
         if slot is None:
             slot = self._open(t, spline)
         if slot is None:
-            return False
+            return None
         self.seen[slot, camera] = xyc
         self._view_t[slot, camera] = t
         self._share[slot, camera] = gap / (gap + self._memory)
         self._new[slot] = True
-        return True
+        return slot
 
-    def lay_out(self, spline: UniformSpline, first: int, shift: int, t: float, back: float) -> Slots:
-        """The slots as the compiled step takes them, in the window `spline`; those that are linearised count as solved.
+    def lay_out_newest(self, slot: int | None, spline: UniformSpline, t: float) -> Newest:
+        """A slot as the step to the instant t takes it, in the window `spline`; None: nothing was seen of it."""
+        real, at = self._real, self._real(spline.place(t))
+        if slot is None:
+            _, cameras, keypoints, _ = self.seen.shape
+            unseen, nowhere = np.zeros((cameras, keypoints, 3), np.float32), np.full(cameras, NOWHERE)
+            return Newest(real(unseen), real(nowhere), real(np.zeros(cameras)), real(NOWHERE), at, np.array(0))
+        self._new[slot], self._solved[slot] = False, True
+        place, view_place = self._places(np.array(self.t[slot]), spline), self._places(self._view_t[slot], spline)
+        return Newest(real(self.seen[slot]), view_place, real(self._share[slot]), place, at, np.array(slot))
 
-        These are `first`, those with new views, the latest, and last the oldest. `shift` is from the window before;
-        readings are for the times `t` and `back`.
+    def lay_out(self, spline: UniformSpline, shift: int, back: float, but: int | None = None) -> Slots:
+        """The slots as they are linearised for the instant to come, in the window `spline`; `but` is not.
+
+        Those are the ones with new views, the latest, and last the oldest. `shift` is from the window before, in which
+        `back` is the place of a reading.
         """
-        latest = sorted(range(len(self.t)), key=self.t.__getitem__, reverse=True)
-        oldest = next((slot for slot in reversed(latest) if self.t[slot] > EMPTY), first)
-        order = sorted(latest, key=lambda slot: (slot != first, not self._new[slot]))
-        fresh = [*order[: self._fresh - 1], oldest]
+        held = [slot for slot in range(len(self.t)) if slot != but]
+        latest = sorted(held, key=self.t.__getitem__, reverse=True)
+        oldest = next((slot for slot in reversed(latest) if self.t[slot] > EMPTY), latest[0])
+        fresh = [*sorted(latest, key=lambda slot: not self._new[slot])[: self._fresh - 1], oldest]
         for slot in fresh:
             self._new[slot], self._solved[slot] = False, self.t[slot] > EMPTY
         given_up, self.given_up = self.given_up, [NOWHERE] * len(self.t)
-        view_t, real = self._view_t[fresh], self._real
+        t = np.array(self.t)
+        if but is not None:
+            t[but] = EMPTY
         return Slots(
-            place=real([spline.place(t) if t > EMPTY else NOWHERE for t in self.t]),
-            given_up=real(given_up),
+            place=self._places(t, spline),
+            given_up=self._real(given_up),
             fresh=np.array(fresh),
-            seen=real(self.seen[fresh]),
-            view_place=real(np.where(view_t > EMPTY, spline.place(view_t), NOWHERE)),
-            share=real(self._share[fresh]),
+            seen=self._real(self.seen[fresh]),
+            view_place=self._places(self._view_t[fresh], spline),
+            share=self._real(self._share[fresh]),
             shift=np.array(shift),
-            at=real(spline.place(t)),
-            back=real(spline.place(back)),
+            back=self._real(back),
         )
 
-    def nearest(self, t: float) -> int:
-        """The slot nearest to a time."""
-        return min(range(len(self.t)), key=lambda slot: abs(self.t[slot] - t))
+    def places(self, spline: UniformSpline) -> np.ndarray:
+        """Where the slots (N,) are in a window; NOWHERE for those that hold nothing."""
+        return self._places(np.array(self.t), spline)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether a slot was given up since the last layout."""
+        return any(place != NOWHERE for place in self.given_up)
+
+    def _places(self, t: np.ndarray, spline: UniformSpline) -> np.ndarray:
+        return self._real(np.where(t > EMPTY, spline.place(t), NOWHERE))
 
     def _open(self, t: float, spline: UniformSpline) -> int | None:
         """An empty slot for that time, or that of the oldest solved instant before it."""

@@ -25,7 +25,7 @@ from streamfit.fit.settings import FitSettings
 from streamfit.fit.slots import EMPTY, JOIN, SlotTable
 from streamfit.fit.swaps import Sides
 from streamfit.fit.triangulate import triangulate
-from streamfit.fit.window import Hindsight, Model, Outcome, Reading, State, Window, agreement
+from streamfit.fit.window import Change, Hindsight, Model, Outcome, Reading, Ready, Sight, Window, agreement
 from streamfit.skeleton import HostKinematics, KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
 from streamfit.trajectory import SUPPORT, UniformSpline
@@ -42,6 +42,8 @@ GAIN = 0.1
 """Mean robust weight that a fresh start must gain to be taken."""
 SETTLING = 0.3
 """s at the start of a track, from rest, in which residuals tell nothing of clocks."""
+ROUNDING = 1e-6
+"""s."""
 SPARE = 0.035
 """s that the window is longer than the lag, for rates down to 30 Hz."""
 
@@ -89,7 +91,8 @@ class Tracker:
         self._slots = SlotTable(self.settings, len(rig.cameras), len(keypoints.names))
         self._feeds = [Feed() for _ in rig.cameras]
         self._spline = self._spline_from(0.0)
-        self._state: State | None = None
+        self._ready: Ready | None = None
+        self._unchanged = self._window.unchanged(len(skeleton.coordinates))
         self._early: list[View] = []
         self._owed: deque[Estimate] = deque()
         self._previous = self._tracked = self._since = -np.inf
@@ -105,6 +108,8 @@ class Tracker:
         self._done: list[Estimate] = []
         self._held = self._nowhere()
         self._lasting: np.ndarray | None = None
+        self._sight: Sight | None = None
+        self._gap = np.inf
 
     def swap(self, subject: Subject) -> None:
         """Take another frozen scale, offsets and noise from the next instant on."""
@@ -140,8 +145,9 @@ class Tracker:
         other._agreement(seen, self.skeleton.neutral)
         other._begin(0.0, self.skeleton.neutral)
         for t in (0.01, 0.02):
-            other._advance(t, [])
+            other._advance(t, [], 0.01)
             other._list = TURN
+        other._linearise(other._unchanged, 0, 0.02)
         other.settled()
         other.finish()
 
@@ -162,25 +168,27 @@ class Tracker:
         self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
         views = [v for v in views if v.t <= t + JOIN]
         recent = {v.camera: v for v in views if v.t > t - TOGETHER and v.usable}
-        if self._state is not None and t - self._tracked > COAST:
+        if self._ready is not None and t - self._tracked > COAST:
             self._done += self.finish()
         if self._restart is not None:
             self._done += self.finish()
             self._begin(t, self._restart)
             self._restart = None
-        if self._state is None and len(recent) >= 2:
+        if self._ready is None and len(recent) >= 2:
             pose, valid = self._first_pose(self._together(recent))
             if valid >= USABLE_POINTS:
                 self._begin(t, pose)
-        self._previous = t
-        if self._state is None:
+        gap, self._previous = t - self._previous, t
+        if self._ready is None:
             lost = replace(self._held, t=t, state="lost", views=len(recent))
             self._done.append(lost)
             return lost
-        return self._advance(t, self._sides.put_right(views))
+        return self._advance(t, self._sides.put_right(views), gap)
 
     def settled(self) -> list[Estimate]:
         """The smoothed estimates of the instants that the last answer has made one lag old."""
+        if self._sight is not None:
+            self._lasting, self._sight = np.asarray(self._window.lasting(self._model, self._sight)), None
         ready = None
         if self._hindsight is not None:
             self._sides.follow(self._held)
@@ -188,13 +196,13 @@ class Tracker:
             ready = found.reading
             if self._tells_clocks:
                 self.clocks.note(self._previous, found.clock_information, found.clock_force)
-        done, self._done = self._done + self._settle(self._previous - self.lag + 1e-6, ready), []
+        done, self._done = self._done + self._settle(self._previous - self.lag + ROUNDING, ready), []
         return done
 
     def finish(self) -> list[Estimate]:
         """The smoothed estimates still owed, read from the window as it stands; the track ends."""
         owed = self._settle(np.inf)
-        self._state = self._hindsight = None
+        self._ready = self._hindsight = None
         self._slots.clear()
         self._sides.forget()
         nan = np.full_like(self._held.sd, np.nan)
@@ -203,44 +211,46 @@ class Tracker:
 
     def course(self) -> Course | None:
         """The trajectory as it is known now; None while the person is lost."""
-        if self._state is None:
+        if self._ready is None:
             return None
-        controls = np.asarray(self._state.controls, float)
+        controls = np.asarray(self._ready.state.controls, float)
         return Course(self._since, self._spline, controls, self._frame, self._held.q[3:6])
 
-    def _advance(self, t: float, views: Sequence[View]) -> Estimate:
-        """One step of the window to the instant t."""
+    def _advance(self, t: float, views: Sequence[View], gap: float) -> Estimate:
+        """One step of the window to the instant t, `gap` s after the last."""
         self._keep_regular()
-        assert self._state is not None
-        before, slots = self._spline, self._slots
-        shift = max(0, int(before.place(t)) - before.intervals + 1)
-        after = before.shifted(shift)
-        self._done += self._settle(after.start)
-        open_from = after.start + self._window.passive * after.spacing
-        slots.give_up(open_from, before)
-        used = set()
+        slots, spline = self._slots, self._spline
+        shift = self._shift_for(t)
+        open_from = spline.shifted(shift).start + self._window.passive * spline.spacing
+        slots.give_up(open_from, spline)
+        newest = slots.open_for(t, (view.t for view in views if view.t >= open_from))
+        used, late = set(), False
         for view in views:
             usable, feed = view.usable, self._feeds[view.camera]
-            gap = feed.note(view.t) if usable else feed.period
-            if view.t < open_from or not slots.place(view.camera, view.t, view.xyc, gap, before):
+            alone = feed.note(view.t) if usable else feed.period
+            slot = None if view.t < open_from else slots.place(view.camera, view.t, view.xyc, alone, spline)
+            if slot is None:
                 self.too_late += 1
-            elif usable and view.t > t - TOGETHER:
+                continue
+            late |= slot != newest
+            if usable and view.t > t - TOGETHER:
                 used.add(view.camera)
-        self._spline = after
-        newest = slots.nearest(t)
-        back = self._owed[0].t if self._owed else t
-        laid = slots.lay_out(after, newest, shift, t, back).packed()
-        self._state, solved, behind = self._window.step(self._model, self._state, laid)
-        if self._lasting is None or (shift and slots.seen[newest, ..., 2].any()):
-            self._lasting = self._window.lasting(self._model, behind)
-        # it goes on while the answer is made of what the step has found
-        self._usual, self._hindsight = self._window.look_back(self._model, self._state, behind, self._usual, laid)
+        if late or shift or slots.has_left:
+            self._done += self._settle(spline.shifted(shift).start)
+            self._linearise(self._unchanged, shift, t, newest)
+        assert self._ready is not None
+        laid = slots.lay_out_newest(newest, self._spline, t)
+        found, solved, sight = self._window.step(self._model, self._ready, laid.packed())
+        if self._lasting is None:
+            self._lasting = np.asarray(self._window.lasting(self._model, sight))
+        # what the next instant can do without goes on while the answer is made of what the step has found
+        moved = self._prepare_next(found, t, gap)
         outcome = _on_host(solved)
-        self._lasting = np.asarray(self._lasting)
         alive = {c for c, feed in enumerate(self._feeds) if feed.current(t)}
-        estimate = self._estimate(t, outcome, newest, len(used), len(used | alive) >= 2)
+        estimate = self._estimate(t, outcome, newest is not None, len(used), len(used | alive) >= 2)
         self._owed.append(estimate)
         self._doubt(t, outcome.weight, newest)
+        self._sight = sight if moved and used else None
         settling = t - self._since < SETTLING
         if settling:
             self._usual = self._nothing_usual
@@ -248,13 +258,40 @@ class Tracker:
         self._list = float(outcome.reading.q[4])
         return estimate
 
-    def _doubt(self, t: float, weight: np.ndarray, newest: int) -> None:
+    def _shift_for(self, t: float) -> int:
+        """Knots by which the window must move on to hold the time t in its last interval."""
+        return max(0, int(self._spline.place(t)) - self._spline.intervals + 1)
+
+    def _prepare_next(self, found: Change, t: float, gap: float) -> int:
+        """Take over what the step to t has found, and expect the next instant as soon as lately; the window's shift."""
+        spline, soon = self._spline, t + min(gap, self._gap, self._spline.spacing)
+        self._gap = gap
+        owed = next((estimate.t for estimate in self._owed if estimate.t > t - self.lag + ROUNDING), t)
+        shift = min(self._shift_for(soon), max(0, int(spline.place(owed))))
+        self._slots.make_room(spline)
+        self._slots.give_up(spline.shifted(shift).start + self._window.passive * spline.spacing, spline)
+        self._linearise(found, shift, self._owed[0].t if self._owed else t)
+        return shift
+
+    def _linearise(self, found: Change, shift: int, back: float, but: int | None = None) -> None:
+        """Let the window wait for an instant in the slot `but`, with all else that it holds; it may move on first."""
+        assert self._ready is not None
+        after = self._spline.shifted(shift)
+        laid = self._slots.lay_out(after, shift, self._spline.place(back), but).packed()
+        self._ready, self._usual, self._hindsight = self._window.advance(
+            self._model, self._ready, found, self._usual, laid
+        )
+        self._spline = after
+
+    def _doubt(self, t: float, weight: np.ndarray, newest: int | None) -> None:
         """Where the views and the fit have disagreed for a while, see whether a fresh start agrees better."""
+        if newest is None:
+            self._doubted = None
+            return
         seen = self._slots.seen[newest].astype(float)
         agreed = _mean_weight(weight, seen)
-        if abs(self._slots.t[newest] - t) > JOIN or agreed >= DOUBT:
-            self._doubted = None if agreed >= DOUBT else self._doubted
-            self._patience = RETRY if agreed >= DOUBT else self._patience
+        if agreed >= DOUBT:
+            self._doubted, self._patience = None, RETRY
             return
         self._doubted = t if self._doubted is None else self._doubted
         if t - self._doubted < self._patience:
@@ -272,9 +309,9 @@ class Tracker:
         `ready` is the first reading, where it has been made.
         """
         out = []
-        while self._owed and self._owed[0].t <= before and self._state is not None:
+        while self._owed and self._owed[0].t <= before and self._ready is not None:
             first = self._owed.popleft()
-            reading = ready or self._window.read(self._state, self.settings.real(self._spline.place(first.t)))
+            reading = ready or self._window.read(self._ready, self.settings.real(self._spline.place(first.t)))
             out.append(replace(first, **self._grounded(_on_host(reading))))
             ready = None
         return out
@@ -284,8 +321,9 @@ class Tracker:
         self._slots.clear()
         self._look_from(Frame.regular_at(rotation_of(pose[3:6])))
         self._spline = self._spline_from(t)
-        self._state = self._window.empty(self._frame.enter(pose, np.array([0.0, 0.0, self._held.q[5]])))
-        self._lasting, self._list = None, 0.0
+        state = self._window.empty(self._frame.enter(pose, np.array([0.0, 0.0, self._held.q[5]])))
+        self._ready = self._window.ready(state, self._slots.places(self._spline))
+        self._lasting, self._sight, self._list = None, None, 0.0
         self._tracked = self._since = t
         self._doubted = None
 
@@ -312,8 +350,7 @@ class Tracker:
         weight = np.asarray(agreement(self._window.kinematics, self._model._replace(lenses=self._lenses), seen, q))
         return _mean_weight(weight, seen)
 
-    def _estimate(self, t: float, outcome: Outcome, newest: int, views: int, tracking: bool) -> Estimate:
-        present = abs(self._slots.t[newest] - t) <= JOIN
+    def _estimate(self, t: float, outcome: Outcome, present: bool, views: int, tracking: bool) -> Estimate:
         used = outcome.weight > 0.0 if present else np.zeros(outcome.weight.shape, bool)
         if tracking:
             self._tracked = t
@@ -352,8 +389,12 @@ class Tracker:
 
     def _share(self) -> float:
         """What views count with: errors that come and go are smaller by as much than the window has them."""
-        period = median(feed.period for feed in self._feeds)
+        period = self._period()
         return period / (period + 2.0 * self.settings.persistence)
+
+    def _period(self) -> float:
+        """s between the instants, usually."""
+        return median(feed.period for feed in self._feeds)
 
     def _look_from(self, frame: Frame) -> None:
         """Let the window work in that frame."""
@@ -363,15 +404,16 @@ class Tracker:
 
     def _keep_regular(self) -> None:
         """Choose another frame for the window before its root comes near the singularity."""
-        if abs(self._list) < TURN or self._state is None:
+        if abs(self._list) < TURN or self._ready is None:
             return
-        controls, before = np.asarray(self._state.controls), self._frame.turn
+        controls, before = np.asarray(self._ready.state.controls), self._frame.turn
         rotation = before.T @ rotation_of(controls[-2, 3:6])
         frame = Frame.regular_at(rotation, UPRIGHT)
         near = self._held.q[3:6] if frame.is_ground else np.zeros(3)
         at = [self._spline.start if t == EMPTY else t for t in self._slots.t]
         poses = self._spline.weights(np.array(at)) @ controls
-        self._state = self._window.turned(self._state, frame.turn @ before.T, near, poses)
+        state = self._window.turned(self._ready.state, frame.turn @ before.T, near, poses)
+        self._ready = self._window.ready(state, self._slots.places(self._spline))
         self._look_from(frame)
 
     def _nowhere(self) -> Estimate:

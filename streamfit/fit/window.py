@@ -1,10 +1,14 @@
-"""Incremental fixed-lag smoothing: one compiled step of fixed shape from the views of an instant to a posterior.
+"""Incremental fixed-lag smoothing: compiled steps of fixed shape from the views of an instant to a posterior.
 
 The trajectory is a cubic B-spline over M control points. The newest A of them are active: up to N slots hold the
-latest instants, each step linearises them again, adds the prior and solves (dense Cholesky). What leaves stays: a
-slot that is given up leaves its last linearisation in the prior; a control point that is no longer active is
+latest instants, linearised again now and then; with the prior they are solved for (dense Cholesky). What leaves stays:
+a slot that is given up leaves its last linearisation in the prior; a control point that is no longer active is
 eliminated (Schur complement) and leaves its conditional distribution given the three after it, by which the newer
 views go on to move it (back-substitution) until it leaves the window one lag later.
+
+An instant is answered in two calls. `advance` does what needs none of its views, behind the answer before: it moves the
+window on, linearises what it holds, and eliminates the control points that the instant does not touch. `step` is left
+with the views of the one instant and the four control points that they bear on.
 
 Everything is held about the present control points (information, and force as the gradient there), never as absolute
 sums: that is what makes it sound in float32.
@@ -56,7 +60,7 @@ NOWHERE = -1e6
 
 
 class State(NamedTuple):
-    """The window between two steps: P passive control points, then A active ones (P + A = M)."""
+    """The window about its present control points: P passive ones, then A active ones (P + A = M)."""
 
     controls: Float[Array, "M D"]
     passive: banded.Factor
@@ -67,41 +71,92 @@ class State(NamedTuple):
     force: Float[Array, "A D"]
     slot_information: Float[Array, "N D D"]
     slot_force: Float[Array, "N D"]
-    factor: Float[Array, "AD AD"]
-    """Cholesky factor of all that is known of the active ones, slots and limits included."""
 
 
-class Slots(NamedTuple):
-    """The latest instants, as the host lays them out. Places are in knots from the window's start; NOWHERE is none."""
+class Ready(NamedTuple):
+    """A window that waits for an instant: all that is known without it, of the first A - 4 active control points
+    (R coordinates) as a Cholesky factor, of the last 4 (S) what remains then (Schur complement)."""
 
-    place: Float[Array, " N"]
-    given_up: Float[Array, " N"]
-    """Of what the slot held before and now leaves: its place in the window before the shift."""
-    fresh: Int[Array, " F"]
-    """The slots that are linearised again, first the one whose residuals are reported; of these:"""
-    seen: Float[Array, "F C K 3"]
-    view_place: Float[Array, "F C"]
-    share: Float[Array, "F C"]
+    state: State
+    lower: Float[Array, "R R"]
+    beyond: Float[Array, "R S"]
+    """A change x of the first follows one of the last, y, as lower' x + beyond y = own."""
+    own: Float[Array, " R"]
+    information: Float[Array, "S S"]
+    force: Float[Array, " S"]
+    weights: Float[Array, "N A"]
+    """Of the slots on the active control points."""
+
+
+class Change(NamedTuple):
+    """What a step has found: how the last 4 control points move, and the Cholesky factor of what is known of them; the
+    instant's linearisation, the slot (an index) that it is in, and its weights on the active control points."""
+
+    controls: Float[Array, "4 D"]
+    lower: Float[Array, "S S"]
+    information: Float[Array, "D D"]
+    force: Float[Array, " D"]
+    slot: Int[Array, ""]
+    weights: Float[Array, " A"]
+
+
+class Newest(NamedTuple):
+    """The instant that is answered, as the host lays it out. Places are in knots from the window's start; NOWHERE is
+    none."""
+
+    seen: Float[Array, "C K 3"]
+    view_place: Float[Array, " C"]
+    share: Float[Array, " C"]
     """Share of its information that a view counts with (errors persist)."""
-    shift: Float[Array, ""]
-    """Control points by which the window moves on first."""
+    place: Float[Array, ""]
+    """In the last knot interval or less than one before it, as is the next."""
     at: Float[Array, ""]
-    """The place of the reading, in the last knot interval."""
-    back: Float[Array, ""]
-    """The place of the reading of those who look back."""
+    """The place of the reading."""
+    slot: Int[Array, ""]
+    """The slot that it is in; nothing is known of that."""
 
     def packed(self) -> np.ndarray:
         """All in one array: what a compiled call costs grows with the arrays that it takes from the host."""
         return np.concatenate([np.ravel(x) for x in self], dtype=self.seen.dtype)
 
     @staticmethod
+    def unpacked(packed: Float[Array, " S"], cameras: int, keypoints: int) -> Newest:
+        """Of so many cameras and keypoints."""
+        newest = Newest(*_unpacked(packed, [(cameras, keypoints, 3), (cameras,), (cameras,), (), (), ()]))
+        return newest._replace(slot=newest.slot.astype(int))
+
+
+class Slots(NamedTuple):
+    """The latest instants, as the host lays them out for what comes next."""
+
+    place: Float[Array, " N"]
+    """In the window after the shift, NOWHERE for a slot that holds nothing."""
+    given_up: Float[Array, " N"]
+    """Of what the slot held before and now leaves: its place in the window before the shift."""
+    fresh: Int[Array, " F"]
+    """The slots that are linearised again; of these:"""
+    seen: Float[Array, "F C K 3"]
+    view_place: Float[Array, "F C"]
+    share: Float[Array, "F C"]
+    shift: Float[Array, ""]
+    """Control points by which the window moves on."""
+    back: Float[Array, ""]
+    """The place of the reading of those who look back, in the window before the shift."""
+
+    def packed(self) -> np.ndarray:
+        """All in one array."""
+        return np.concatenate([np.ravel(x) for x in self], dtype=self.seen.dtype)
+
+    @staticmethod
     def unpacked(packed: Float[Array, " S"], slots: int, seen: tuple[int, ...]) -> Slots:
         """Of so many slots; `seen` is its shape (F, C, K, 3)."""
-        shapes = [(slots,), (slots,), seen[:1], seen, seen[:2], seen[:2], (), (), ()]
-        ends = np.cumsum([math.prod(shape) for shape in shapes])
-        parts = [x.reshape(shape) for x, shape in zip(jnp.split(packed, ends[:-1]), shapes, strict=True)]
-        slots_ = Slots(*parts)
+        slots_ = Slots(*_unpacked(packed, [(slots,), (slots,), seen[:1], seen, seen[:2], seen[:2], (), ()]))
         return slots_._replace(fresh=slots_.fresh.astype(int), shift=slots_.shift.astype(int))
+
+
+def _unpacked(packed: Float[Array, " S"], shapes: list[tuple[int, ...]]) -> list[Array]:
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    return [x.reshape(shape) for x, shape in zip(jnp.split(packed, ends[:-1]), shapes, strict=True)]
 
 
 class Reading(NamedTuple):
@@ -118,20 +173,16 @@ class Outcome(NamedTuple):
 
     reading: Reading
     error: Float[Array, "C K"]
-    """px, of the first fresh slot, after the solve (to first order)."""
+    """px, of the instant, after the solve (to first order)."""
     weight: Float[Array, "C K"]
 
 
-class Behind(NamedTuple):
-    """What a step leaves for those who look back: the skeleton at two of the fresh slots."""
+class Sight(NamedTuple):
+    """The skeleton at the instant of a step, after the solve, and what its views say of the keypoints."""
 
     screws: Float[Array, "D 6"]
     points: Float[Array, "K 3"]
     information: Float[Array, "K 3 3"]
-    """Of the first: after the solve, with what its views say of the keypoints."""
-    own: Float[Array, "C K 3"]
-    speed: Float[Array, "K 3"]
-    """Of the last: the keypoints (m) at each view's own time, and their velocity (m/s)."""
 
 
 class Hindsight(NamedTuple):
@@ -145,20 +196,13 @@ class Hindsight(NamedTuple):
 
 
 class _Terms(NamedTuple):
-    """The fresh slots; `points` at the slots' times."""
+    """An instant linearised; `points` at its time, `own` at each view's own."""
 
-    information: Float[Array, "F D D"]
-    force: Float[Array, "F D"]
-    screws: Float[Array, "F D 6"]
-    points: Float[Array, "F K 3"]
-
-
-class _Moved(NamedTuple):
-    """Keypoints of a slot: at its time, at each view's own time, and their velocity (m/s)."""
-
+    information: Float[Array, "D D"]
+    force: Float[Array, " D"]
+    screws: Float[Array, "D 6"]
     points: Float[Array, "K 3"]
     own: Float[Array, "C K 3"]
-    speed: Float[Array, "K 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +229,6 @@ class Window:
         information[untied, untied] += 0.2**-2
         beyond = np.zeros((passive, banded.WIDTH - 1, size, size))
         n = self.settings.slots
-        rigid = np.linalg.cholesky(information + np.eye(len(information)))
         state = State(
             np.tile(q, (self.controls, 1)),
             banded.Factor(np.tile(np.eye(size), (passive, 1, 1)), beyond),
@@ -194,7 +237,6 @@ class Window:
             force.reshape(active, size),
             np.zeros((n, size, size)),
             np.zeros((n, size)),
-            rigid,
         )
         return jax.tree.map(self.settings.real, state)
 
@@ -224,90 +266,135 @@ class Window:
         slot_information = np.swapaxes(inverse, 1, 2) @ state.slot_information @ inverse
         slot_force = np.einsum("nji,nj->ni", inverse, state.slot_force)
         passive = banded.Factor(diagonal, beyond)
-        root = active.T @ state.factor
-        factor = np.linalg.cholesky(root @ root.T)
-        turned = State(controls, passive, own, information, force, slot_information, slot_force, factor)
+        turned = State(controls, passive, own, information, force, slot_information, slot_force)
         return jax.tree.map(self.settings.real, turned)
 
     @partial(jax.jit, static_argnums=0)
-    def step(self, model: Model, state: State, packed: Float[Array, " S"]) -> tuple[State, Outcome, Behind]:
-        """Give up, shift, linearise the fresh slots, solve, and read the newest pose; `packed` are the slots."""
-        slots = self._slots(model, packed)
-        p, fresh, at = self.passive, slots.fresh, slots.at
+    def step(self, model: Model, ready: Ready, packed: Float[Array, " S"]) -> tuple[Change, Outcome, Sight]:
+        """Linearise the newest instant, solve for the control points that it touches, and read the pose; `packed` is
+        a `Newest`."""
+        newest = Newest.unpacked(packed, len(model.lenses.focal), len(self.kinematics.body))
+        state, size = ready.state, ready.state.controls.shape[1]
+        last = self._last_weights(newest.place)
+        weights = jnp.pad(last, (self.controls - SUPPORT, 0))
+        terms = self._linearise(model, state.controls, weights, newest.view_place, newest.seen, newest.share)
+        lower = cholesky(ready.information + _spread(last[None], terms.information[None]), symmetrize_input=False)
+        force = ready.force + jnp.outer(last, terms.force).reshape(-1)
+        change = jax.scipy.linalg.cho_solve((lower, True), force).reshape(SUPPORT, size)
+        controls = state.controls[-SUPPORT:] + change
+        read, rate = self._last_weights(newest.at), self._last_weights(newest.at, 1)
+        right = jnp.einsum("m,ij->mij", read, jnp.eye(size, dtype=read.dtype)).reshape(-1, size)
+        variance = jnp.sum(jnp.square(solve_triangular(lower, right, lower=True)), 0)
+        reading = Reading(read @ controls, rate @ controls, variance)
+
+        points = self.kinematics.displaced(terms.screws, terms.points, last @ change)
+        whole = jnp.concatenate([state.controls[:-SUPPORT], controls])
+        own = self._own(terms.screws, points, weights, newest.view_place, whole)
+        answered = view_terms(model.lenses, own, newest.seen, model.noise)
+        error = jnp.sqrt(jnp.sum(answered.residual**2, -1))
+        found = Change(change, lower, terms.information, terms.force, newest.slot, weights[self.passive :])
+        sight = Sight(terms.screws, points, answered.reduced()[0])
+        return found, Outcome(reading, error, answered.weight), sight
+
+    @partial(jax.jit, static_argnums=0)
+    def advance(
+        self, model: Model, ready: Ready, found: Change, usual: Usual, packed: Float[Array, " S"]
+    ) -> tuple[Ready, Usual, Hindsight]:
+        """All that the next instant can do without: take over what a step has found, look back, shift, linearise again.
+
+        `packed` are the slots. Looking back is a reading at an earlier place, and what the last fresh slot tells of
+        the clocks.
+        """
+        cameras, keypoints = len(model.lenses.focal), len(self.kinematics.body)
+        slots = Slots.unpacked(packed, self.settings.slots, (self.settings.fresh - 1, cameras, keypoints, 3))
+        state = self._taken(ready, found)
+        factor = jnp.block([[ready.lower, jnp.zeros_like(ready.beyond)], [ready.beyond.T, found.lower]])
+        reading = self._reading(state, factor, slots.back)
         state = self._give_up(state, slots.given_up)
         state = jax.lax.fori_loop(0, slots.shift, lambda _, s: self._shift(s), state)
         weights = self._weights(slots.place)
-        terms = self._linearise(model, state.controls, weights[fresh], slots)
-        information = state.slot_information.at[fresh].set(terms.information)
-        slot_force = state.slot_force.at[fresh].set(terms.force)
-        factor, force = self._factor(state, weights[:, p:], information, slot_force)
-        active = jax.scipy.linalg.cho_solve((factor, True), force.reshape(-1)).reshape(-1, force.shape[1])
-        change = jnp.concatenate([self._follow(state, active), active])
-        controls = state.controls + change
-        read, rate = self._weights(at), self._weights(at, 1)
-        reading = Reading(read @ controls, rate @ controls, self._newest_variance(factor, read))
-
-        newest = self._after(terms, 0, weights[fresh[0]], slots, change, controls)
-        answered = view_terms(model.lenses, newest.own, slots.seen[0], model.noise)
-        oldest = self._after(terms, -1, weights[fresh[-1]], slots, change, controls)
-        turned = (state.information @ active.reshape(-1)).reshape(active.shape)
-        state = State(
-            controls,
-            state.passive,
-            jnp.zeros_like(state.own),
-            state.information,
-            state.force - turned,
-            information,
-            slot_force - jnp.einsum("nij,nj->ni", information, weights[:, p:] @ active),
-            factor,
+        linearised = (weights[slots.fresh], slots.view_place, slots.seen, slots.share)
+        terms = jax.vmap(partial(self._linearise, model, state.controls))(*linearised)
+        state = state._replace(
+            slot_information=state.slot_information.at[slots.fresh].set(terms.information),
+            slot_force=state.slot_force.at[slots.fresh].set(terms.force),
         )
-        error = jnp.sqrt(jnp.sum(answered.residual**2, -1))
-        behind = Behind(terms.screws[0], newest.points, answered.reduced()[0], oldest.own, oldest.speed)
-        return state, Outcome(reading, error, answered.weight), behind
-
-    @partial(jax.jit, static_argnums=0)
-    def look_back(
-        self, model: Model, state: State, behind: Behind, usual: Usual, packed: Float[Array, " S"]
-    ) -> tuple[Usual, Hindsight]:
-        """What the last fresh slot of a step tells of the clocks, and the trajectory at an earlier place."""
-        slots = self._slots(model, packed)
-        settled = view_terms(model.lenses, behind.own, slots.seen[-1], model.noise)
+        rate = self._weights(slots.place[slots.fresh[-1]], 1) @ state.controls
+        speed = self.kinematics.displaced(terms.screws[-1], terms.points[-1], rate) - terms.points[-1]
+        settled = view_terms(model.lenses, terms.own[-1], slots.seen[-1], model.noise)
         usual, information, force = clock_terms(
             usual,
             model.lenses,
-            behind.own,
-            behind.speed,
+            terms.own[-1],
+            speed,
             settled.left,
             settled.weight,
             model.noise.sd,
             model.persistent,
             slots.share[-1],
         )
-        return usual, Hindsight(information, force, self._read(state, slots.back))
-
-    def _slots(self, model: Model, packed: Float[Array, " S"]) -> Slots:
-        cameras, keypoints = len(model.lenses.focal), len(self.kinematics.body)
-        return Slots.unpacked(packed, self.settings.slots, (self.settings.fresh, cameras, keypoints, 3))
-
-    def _after(
-        self, terms: _Terms, i: int, weights: Float[Array, " M"], slots: Slots, change: Array, controls: Array
-    ) -> _Moved:
-        """Keypoints of a fresh slot after a step of the control points, to first order."""
-        screws, place = terms.screws[i], slots.place[slots.fresh[i]]
-        points = self.kinematics.displaced(screws, terms.points[i], weights @ change)
-        ahead = self._ahead(weights, slots.view_place[i]) @ controls
-        own = jax.vmap(lambda at: self.kinematics.displaced(screws, points, at))(ahead)
-        rate = self._weights(place, 1) @ controls
-        return _Moved(points, own, self.kinematics.displaced(screws, points, rate) - points)
+        return self._ready(state, weights[:, self.passive :]), usual, Hindsight(information, force, reading)
 
     @partial(jax.jit, static_argnums=0)
-    def read(self, state: State, at: Array) -> Reading:
-        """The trajectory at another place."""
-        return self._read(state, at)
+    def ready(self, state: State, place: Float[Array, " N"]) -> Ready:
+        """A window whose slots, at these places, have been linearised."""
+        return self._ready(state, self._weights(place)[:, self.passive :])
 
-    def _read(self, state: State, at: Array) -> Reading:
+    def unchanged(self, size: int) -> Change:
+        """What is found, of D = `size` coordinates, where no instant was looked at."""
+        real = self.settings.real
+        nothing = Change(
+            real(np.zeros((SUPPORT, size))),
+            real(np.eye(SUPPORT * size)),
+            real(np.zeros((size, size))),
+            real(np.zeros(size)),
+            np.zeros((), int),
+            real(np.zeros(self.controls - self.passive)),
+        )
+        return jax.device_put(nothing)
+
+    @partial(jax.jit, static_argnums=0)
+    def read(self, ready: Ready, at: Array) -> Reading:
+        """The trajectory at a place."""
+        last = cholesky(ready.information, symmetrize_input=False)
+        factor = jnp.block([[ready.lower, jnp.zeros_like(ready.beyond)], [ready.beyond.T, last]])
+        return self._reading(ready.state, factor, at)
+
+    def _reading(self, state: State, factor: Float[Array, "AD AD"], at: Array) -> Reading:
         read, rate = self._weights(at), self._weights(at, 1)
-        return Reading(read @ state.controls, rate @ state.controls, self._variance(state, read))
+        return Reading(read @ state.controls, rate @ state.controls, self._variance(state, factor, read))
+
+    def _ready(self, state: State, weights: Float[Array, "N A"]) -> Ready:
+        """All that is known, with the first active control points eliminated."""
+        stiff, push = self.prior.limits(state.controls[self.passive :], self.settings.spacing)
+        whole = state.information + _spread(weights, state.slot_information) + jnp.diag(stiff.reshape(-1))
+        force = (state.force + weights.T @ state.slot_force + push).reshape(-1)
+        n = len(whole) - SUPPORT * state.controls.shape[1]
+        lower = cholesky(whole[:n, :n], symmetrize_input=False)
+        right = jnp.concatenate([whole[:n, n:], force[:n, None]], 1)
+        right = solve_triangular(lower, right, lower=True)
+        beyond, own = right[:, :-1], right[:, -1]
+        rest = whole[n:, n:] - beyond.T @ beyond
+        return Ready(state, lower, beyond, own, rest, force[n:] - own @ beyond, weights)
+
+    def _taken(self, ready: Ready, found: Change) -> State:
+        """The window after a step."""
+        state, size = ready.state, ready.state.controls.shape[1]
+        left = ready.own - ready.beyond @ found.controls.reshape(-1)
+        first = solve_triangular(ready.lower, left, lower=True, trans=1).reshape(-1, size)
+        active = jnp.concatenate([first, found.controls])
+        weights = ready.weights.at[found.slot].add(found.weights)
+        information = state.slot_information.at[found.slot].add(found.information)
+        force = state.slot_force.at[found.slot].add(found.force)
+        return State(
+            state.controls + jnp.concatenate([self._follow(state, active), active]),
+            state.passive,
+            jnp.zeros_like(state.own),
+            state.information,
+            state.force - (state.information @ active.reshape(-1)).reshape(active.shape),
+            information,
+            force - jnp.einsum("nij,nj->ni", information, weights @ active),
+        )
 
     def _weights(self, place: Float[Array, "*batch"], derivative: int = 0) -> Float[Array, "*batch M"]:
         """Spline weights of all control points at a place (per second^derivative); zero at NOWHERE."""
@@ -317,17 +404,20 @@ class Window:
         weights = jnp.sum(jnp.where(acts, local[..., None], 0.0), -2)
         return jnp.where(place[..., None] > 0.5 * NOWHERE, weights, 0.0)
 
-    def _ahead(self, weights: Float[Array, " M"], place: Float[Array, " C"]) -> Float[Array, "C M"]:
-        """Spline weights at each view's own time minus those at its slot's."""
-        return jnp.where(place[:, None] > 0.5 * NOWHERE, self._weights(place) - weights, 0.0)
+    def _last_weights(self, place: Float[Array, ""], derivative: int = 0) -> Float[Array, " 4"]:
+        """Weights of the last control points as the last knot interval has them; zero at NOWHERE.
 
-    def _factor(
-        self, state: State, weights: Float[Array, "N A"], information: Float[Array, "N D D"], force: Float[Array, "N D"]
-    ) -> tuple[Float[Array, "AD AD"], Float[Array, "A D"]]:
-        """Cholesky factor of all that is known of the active control points, and the force on them."""
-        stiff, push = self.prior.limits(state.controls[self.passive :], self.settings.spacing)
-        whole = state.information + _spread(weights, information) + jnp.diag(stiff.reshape(-1))
-        return cholesky(whole, symmetrize_input=False), state.force + weights.T @ force + push
+        Somewhat before that interval its cubic still is the spline, but for the cube of how far.
+        """
+        weights = basis(place - (self.controls - SUPPORT), derivative) / self.settings.spacing**derivative
+        return jnp.where(place > 0.5 * NOWHERE, weights, 0.0)
+
+    def _own(
+        self, screws: Array, points: Array, weights: Array, place: Array, controls: Array
+    ) -> Float[Array, "C K 3"]:
+        """Keypoints at each view's own time, from those at its slot's, whose spline weights are given."""
+        ahead = jnp.where(place[:, None] > 0.5 * NOWHERE, self._weights(place) - weights, 0.0) @ controls
+        return jax.vmap(lambda change: self.kinematics.displaced(screws, points, change))(ahead)
 
     def _follow(self, state: State, active: Float[Array, "A D"]) -> Float[Array, "P D"]:
         """How the passive control points change with the active ones: back-substitution."""
@@ -337,15 +427,8 @@ class Window:
             change.insert(0, solve_triangular(state.passive.diagonal[i], left, lower=True, trans=1))
         return jnp.stack(change[: self.passive]) if self.passive else active[:0]
 
-    def _newest_variance(self, factor: Array, read: Float[Array, " M"]) -> Float[Array, " D"]:
-        """Variance in the last knot interval: the factor's last blocks alone matter."""
-        size = factor.shape[0] // (self.controls - self.passive)
-        last = factor[-SUPPORT * size :, -SUPPORT * size :]
-        right = jnp.einsum("m,ij->mij", read[-SUPPORT:], jnp.eye(size, dtype=read.dtype)).reshape(-1, size)
-        return jnp.sum(jnp.square(solve_triangular(last, right, lower=True)), 0)
-
-    def _variance(self, state: State, read: Float[Array, " M"]) -> Float[Array, " D"]:
-        """Variance at any place: forward substitution of its weights."""
+    def _variance(self, state: State, factor: Float[Array, "AD AD"], read: Float[Array, " M"]) -> Float[Array, " D"]:
+        """Variance at any place, the active control points having that Cholesky factor: forward substitution."""
         p, passive, size = self.passive, state.passive, state.controls.shape[1]
         right = jnp.einsum("m,ij->mij", read, jnp.eye(size, dtype=read.dtype))
         square = jnp.zeros(size, read.dtype)
@@ -353,18 +436,18 @@ class Window:
             y = solve_triangular(passive.diagonal[i], right[i], lower=True)
             square += jnp.sum(y**2, 0)
             right = right.at[i + 1 : i + banded.WIDTH].add(-jnp.einsum("kij,ir->kjr", passive.beyond[i], y))
-        y = solve_triangular(state.factor, right[p:].reshape(-1, size), lower=True)
+        y = solve_triangular(factor, right[p:].reshape(-1, size), lower=True)
         return square + jnp.sum(y**2, 0)
 
     @partial(jax.jit, static_argnums=0)
-    def lasting(self, model: Model, behind: Behind) -> Float[Array, " D"]:
-        """Variance from errors that no window averages out, as the views of a step's first fresh slot have it.
+    def lasting(self, model: Model, sight: Sight) -> Float[Array, " D"]:
+        """Variance from errors that no window averages out, as the views of an instant have it.
 
         That of a pose fitted to one instant whose keypoints are displaced, and whose pixels' errors persist. Its
         estimate is C J' W e (W the keypoints' information, C the inverse of J' W J), where the errors e have the
         covariance of the displacements, and of the persistent share of the pixels' errors.
         """
-        screws, points, information, _, _ = behind
+        screws, points, information = sight
         square, share = information @ information, model.persistent[:, None, None]
         expected, found = (jnp.square(x)[:, None, None] * square for x in (model.noise.wander, model.displacement))
         persist = found + share * (information - expected)
@@ -377,18 +460,16 @@ class Window:
         variance = jnp.diag(jax.scipy.linalg.cho_solve((factor, True), half.T))
         return jnp.maximum(variance, 0.0)  # rounding, where hardly anything is seen
 
-    def _linearise(self, model: Model, controls: Array, weights: Float[Array, "F M"], slots: Slots) -> _Terms:
-        def one(q: Array, weights: Array, view_place: Array, seen: Array, share: Array) -> _Terms:
-            pose = self.kinematics.pose(q, model.scale)
-            points = self.kinematics.keypoints(pose, model.places)
-            screws = self.kinematics.screws(pose)
-            ahead = self._ahead(weights, view_place) @ controls
-            own = jax.vmap(lambda change: self.kinematics.displaced(screws, points, change))(ahead)
-            reduced = reduce_views(model.lenses, own, seen, model.noise, share)
-            information, force = self.kinematics.condense(screws, points, reduced.information, reduced.force)
-            return _Terms(information, force, screws, points)
-
-        return jax.vmap(one)(weights @ controls, weights, slots.view_place, slots.seen, slots.share)
+    def _linearise(
+        self, model: Model, controls: Array, weights: Array, view_place: Array, seen: Array, share: Array
+    ) -> _Terms:
+        """One instant, whose spline weights (M,) are given."""
+        pose = self.kinematics.pose(weights @ controls, model.scale)
+        points, screws = self.kinematics.keypoints(pose, model.places), self.kinematics.screws(pose)
+        own = self._own(screws, points, weights, view_place, controls)
+        reduced = reduce_views(model.lenses, own, seen, model.noise, share)
+        information, force = self.kinematics.condense(screws, points, reduced.information, reduced.force)
+        return _Terms(information, force, screws, points, own)
 
     def _give_up(self, state: State, place: Float[Array, " N"]) -> State:
         """Add the slots that leave to what is known."""

@@ -6,7 +6,7 @@ import pytest
 from streamfit.fit.estimate import View
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.tracker import Tracker
-from streamfit.fit.window import Behind
+from streamfit.fit.window import Sight
 from streamfit.subject import Subject
 
 RATE = 50.0
@@ -273,6 +273,6 @@ def test_what_lasts_is_what_displaced_keypoints_do_to_a_pose(scene):
     normal = np.einsum("kid,kij,kje->de", jacobian, information, jacobian) + np.eye(len(q))
     middle = np.einsum("kid,kij,kjl,klm,kme->de", jacobian, information, covariance, information, jacobian)
     inverse = np.linalg.inv(normal)
-    behind = Behind(kinematics.screws(pose), points, information, points[None], points)
-    found = tracker._window.lasting(model, behind)
+    sight = Sight(kinematics.screws(pose), points, information)
+    found = tracker._window.lasting(model, sight)
     np.testing.assert_allclose(found, np.diag(inverse @ middle @ inverse), rtol=1e-6)
