@@ -187,15 +187,16 @@ class Tracker:
 
     def settled(self) -> list[Estimate]:
         """The smoothed estimates of the instants that the last answer has made one lag old."""
-        if self._sight is not None:
-            self._lasting, self._sight = np.asarray(self._window.lasting(self._model, self._sight)), None
         ready = None
         if self._hindsight is not None:
-            self._sides.follow(self._held)
+            # waited for first: while it is, the answer gets away
             found, self._hindsight = _on_host(self._hindsight), None
             ready = found.reading
+            self._sides.follow(self._held)
             if self._tells_clocks:
                 self.clocks.note(self._previous, found.clock_information, found.clock_force)
+        if self._sight is not None:
+            self._lasting, self._sight = np.asarray(self._window.lasting(self._model, self._sight)), None
         done, self._done = self._done + self._settle(self._previous - self.lag + ROUNDING, ready), []
         return done
 

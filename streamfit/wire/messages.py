@@ -8,7 +8,7 @@ What cannot be used is dropped as small as possible: a point, a view or the mess
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -100,7 +100,11 @@ def _keypoints(fields: dict[str, Any], session: str) -> KeypointsMessage:
         except Rejected as error:
             rejected.append(error)
     return KeypointsMessage(
-        session, float(fields["t"]), frame if type(frame) is int else None, tuple(views), tuple(rejected)
+        session,
+        float(fields["t"]),
+        frame if type(frame) is int else None,
+        _without_bad_points(views),
+        tuple(rejected),
     )
 
 
@@ -117,18 +121,28 @@ def _view(entry: Any) -> ViewMessage:
     xyc = decode_array(entry.get("xyc"))
     if xyc.ndim != 2 or xyc.shape[1] != 3 or not 0 < xyc.shape[0] <= MAX_KEYPOINTS:
         raise Rejected("bad_array", f"`xyc` of camera {camera[:64]!r} must be K x 3")
-    return ViewMessage(camera, None if t is None else float(t), person, xyc, _drop_bad_points(xyc))
+    return ViewMessage(camera, None if t is None else float(t), person, xyc)
 
 
-def _drop_bad_points(xyc: np.ndarray) -> int:
-    """Zero the points of `xyc` (K, 3) that are missing or cannot be used; how many of the latter."""
-    confidence = xyc[:, 2]
-    usable = (confidence > 0.0) & (confidence <= 1.0) & (np.abs(xyc[:, :2]).max(axis=1) <= MAX_PIXEL)
+def _without_bad_points(views: list[ViewMessage]) -> tuple[ViewMessage, ...]:
+    """The views, their points that are missing or cannot be used zero; the latter are counted.
+
+    All together, since what NumPy takes for a few points it takes for all.
+    """
+    if not views:
+        return ()
+    points = np.concatenate([view.xyc for view in views])
+    confidence = points[:, 2]
+    usable = (confidence > 0.0) & (confidence <= 1.0) & (np.abs(points[:, :2]).max(axis=1) <= MAX_PIXEL)
     if usable.all():
-        return 0
-    missing = int(np.count_nonzero(confidence == 0.0))
-    xyc[~usable] = 0.0
-    return len(xyc) - int(np.count_nonzero(usable)) - missing
+        return tuple(views)
+    starts = np.cumsum([0, *(len(view.xyc) for view in views)]).tolist()
+    bad = np.add.reduceat(~usable & (confidence != 0.0), starts[:-1], dtype=int)
+    points[~usable] = 0.0
+    return tuple(
+        replace(view, xyc=points[start:end], bad_points=int(count))
+        for view, start, end, count in zip(views, starts, starts[1:], bad, strict=False)
+    )
 
 
 def _is_time(value: Any) -> bool:
