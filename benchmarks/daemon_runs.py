@@ -34,9 +34,10 @@ class Played:
 
 
 @contextmanager
-def recorded(seconds: float) -> Iterator[tuple[Path, int]]:
-    """A session file of the usual stream, and its number of instants."""
-    stream = simulate(Skeleton.load(), Shape(), round(seconds * Shape().rate))
+def recorded(seconds: float, shape: Shape | None = None) -> Iterator[tuple[Path, int]]:
+    """A session file of the usual stream, or of that shape, and its number of instants."""
+    shape = shape or Shape()
+    stream = simulate(Skeleton.load(), shape, round(seconds * shape.rate))
     with tempfile.TemporaryDirectory(prefix="streamfit-bench-") as folder:
         path = Path(folder) / "walk.mcap"
         stream.write(path)

@@ -16,11 +16,13 @@ single_threaded()
 
 from daemon_runs import recorded  # noqa: E402 - JAX only now
 from served import Heard, play, serve  # noqa: E402
-from stream import SESSION  # noqa: E402
+from stream import SESSION, Shape  # noqa: E402
 
 from streamfit.session.mcap_file import read_session  # noqa: E402
 from streamfit.view.terminal import progress, run  # noqa: E402
 
+RATE = 60.0
+"""Hz: two cores have time left for the consumers."""
 MONITOR = Path(__file__).parent.parent / "tools" / "monitor.py"
 
 
@@ -28,7 +30,8 @@ MONITOR = Path(__file__).parent.parent / "tools" / "monitor.py"
 @click.option("--seconds", default=60.0, show_default=True, help="For which the consumer is stopped.")
 def stopped_consumer(seconds: float) -> int:
     """Loss and delay of a live consumer alone, beside one that is stopped, and after that; 1 where it has lost."""
-    with recorded(seconds) as (path, instants), serve(read_session(path)) as served, progress() as show:
+    stream = recorded(seconds, Shape(rate=RATE))
+    with stream as (path, instants), serve(read_session(path)) as served, progress() as show:
         table = Table(title=f"a live consumer beside one that is stopped for {seconds:g} s")
         for heading in ("", "heard / sent", "seq gaps", "latency p50 ms", "p99 ms", "client p99 ms"):
             table.add_column(heading, justify="right")

@@ -24,6 +24,9 @@ REFERENCE_WIDTH = 2048
 MAX_CAMERAS = 256
 NEAR = 0.05
 """Points nearer to the image plane than this (m), or behind it, are not seen."""
+FIELD = 3.0
+"""Nor are those farther off the optical axis than this many times their depth: no lens of this model sees as far, and
+beyond its picture the polynomial of its distortion grows without bound."""
 
 _TO_GROUND = {
     "z": [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
@@ -149,7 +152,7 @@ class Lenses(NamedTuple):
 
 
 class Projection(NamedTuple):
-    """Pixels, their derivative with respect to the point (px/m), and whether the point is before the camera."""
+    """Pixels, their derivative with respect to the point (px/m), and whether the camera can see the point."""
 
     pixels: Float[Array, "*batch 2"]
     jacobian: Float[Array, "*batch 2 3"]
@@ -159,8 +162,8 @@ class Projection(NamedTuple):
 def project(lens: Lenses, points: Float[Array, "*batch 3"]) -> Projection:
     """Points (ground frame, m) seen by one camera (the fields of `lens` without their first axis).
 
-    The model is that of OpenCV's `projectPoints` (k1, k2, p1, p2, k3). Points behind the camera get finite
-    values and `visible` false.
+    The model is that of OpenCV's `projectPoints` (k1, k2, p1, p2, k3). Points behind the camera or far beside its
+    field get finite values and `visible` false.
     """
     # written out: products of 3 x 3 matrices as such cost several times as much
     rotation, translation = lens.rotation, lens.translation
@@ -168,7 +171,7 @@ def project(lens: Lenses, points: Float[Array, "*batch 3"]) -> Projection:
     across, down, depth = (
         row[0] * px + row[1] * py + row[2] * pz + shift for row, shift in zip(rotation, translation, strict=True)
     )
-    visible = depth > NEAR
+    visible = (depth > NEAR) & (across * across + down * down < (FIELD * depth) ** 2)
     inverse = 1.0 / jnp.where(visible, depth, 1.0)
     x, y = across * inverse, down * inverse
     k1, k2, p1, p2, k3 = (lens.distortion[i] for i in range(5))

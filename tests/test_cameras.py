@@ -3,7 +3,7 @@ import jax
 import numpy as np
 import pytest
 
-from streamfit.cameras import NEAR, Lenses, Rig, project, undistort
+from streamfit.cameras import FIELD, NEAR, Lenses, Rig, project, undistort
 from streamfit.errors import InputError
 
 CAMERA = """
@@ -75,6 +75,17 @@ def test_points_behind_a_camera_are_not_seen_and_stay_finite():
     np.testing.assert_array_equal(got.visible, depths > NEAR)
     assert np.isfinite(got.pixels).all()
     assert np.isfinite(got.jacobian).all()
+
+
+def test_points_far_beside_the_field_of_a_camera_are_not_seen_and_stay_small():
+    rig = Rig.from_toml(rig_text("[-0.2, 0.1, 0.001, -0.002, 0.03]"))
+    camera = rig.cameras[0]
+    across, _, axis = cv2.Rodrigues(camera.rotation)[0]
+    aside = np.array([0.5, 0.99, 1.01, 5.0, 50.0]) * FIELD
+    points = (camera.centre + 0.1 * (axis + aside[:, None] * across)) @ rig.to_ground.T
+    got = project(jax.tree.map(np.float32, lens(rig.lenses(), 0)), points.astype(np.float32))
+    np.testing.assert_array_equal(got.visible, aside < FIELD)
+    assert np.square(got.jacobian).max() < 1e24
 
 
 def test_undistort_undoes_distortion():

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from streamfit.cameras import NEAR, Lenses
+from streamfit.cameras import FIELD, NEAR, Lenses
 from streamfit.fit.estimate import Estimate, View
 from streamfit.fit.exchange import mirrored
 from streamfit.fit.residuals import Noise
@@ -83,9 +83,10 @@ class Optics:
         self.freedom, self.power = float(noise.freedom), float(noise.confidence_power)
 
     def pixels(self, points: Float[np.ndarray, "3 P"]) -> tuple[Float[np.ndarray, "C 2 P"], Float[np.ndarray, "C P"]]:
-        """Pixels and depths (m) of points (the frame of the lenses), as `project` has them."""
+        """Pixels and depths (m) of points (the frame of the lenses), as `project` has them; depth is 0 beside the
+        field."""
         inside = self._rotation @ points + self._translation
-        depth = inside[:, 2]
+        depth = np.where(_square(inside[:, :2]) < (FIELD * inside[:, 2]) ** 2, inside[:, 2], np.float32(0.0))
         plane = inside[:, :2] / np.maximum(depth, NEAR)[:, None]
         r2 = _square(plane)
         k1, k2, k3 = self._radial

@@ -1,8 +1,10 @@
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
+from streamfit.cameras import Rig
 from streamfit.fit.estimate import View
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.tracker import Tracker
@@ -252,6 +254,25 @@ def test_what_is_passive_or_single_precision_answers_the_same(scene, double, set
         np.testing.assert_allclose(
             [e.sd for e in found[later]], [e.sd for e in expected[later]], rtol=3e-3 if tolerant else 1e-3
         )
+
+
+def test_a_camera_that_the_person_walks_past_harms_nothing(scene, tracker_of):
+    """Keypoints beside a camera, a hand's breadth before its image plane, where its detector sees something else."""
+    ahead = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])  # looks along y, from x = 1.5
+    turn, there = cv2.Rodrigues(ahead)[0][:, 0], -ahead @ [1.5, 0.0, 1.0]
+    beside = replace(scene.rig.cameras[5], rotation=turn, translation=there)
+    passing = replace(scene, rig=Rig((*scene.rig.cameras[:5], beside)))
+    tracker = Tracker(scene.skeleton, passing.rig, scene.keypoints, scene.subject)
+    guesses = np.random.default_rng(5).uniform(0.0, 1500.0, (len(scene.keypoints.names), 2))
+    live = []
+    for t in np.arange(0, 3, 1 / RATE):
+        *views, _ = passing.views(t)
+        wrong = View(5, t, np.concatenate([guesses, np.ones((len(guesses), 1))], 1))
+        live.append(tracker.update(t, [*views, wrong])[0])
+    assert {e.state for e in live} == {"tracking"}
+    assert all(np.isfinite(e.q).all() and np.isfinite(e.sd).all() for e in live)
+    reference, _ = run(tracker_of(), scene, np.arange(0, 3, 1 / RATE), cameras=range(5))
+    assert np.abs([a.q - b.q for a, b in zip(live[25:], reference[25:], strict=True)]).max() < 0.05
 
 
 def test_what_lasts_is_what_displaced_keypoints_do_to_a_pose(scene):
