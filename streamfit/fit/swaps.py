@@ -87,7 +87,7 @@ class Optics:
         field."""
         inside = self._rotation @ points + self._translation
         depth = np.where(_square(inside[:, :2]) < (FIELD * inside[:, 2]) ** 2, inside[:, 2], np.float32(0.0))
-        plane = inside[:, :2] / np.maximum(depth, NEAR)[:, None]
+        plane = np.clip(inside[:, :2] / np.maximum(depth, NEAR)[:, None], -FIELD, FIELD)
         r2 = _square(plane)
         k1, k2, k3 = self._radial
         shear = plane * self._tangential
