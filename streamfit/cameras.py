@@ -87,7 +87,7 @@ class Rig:
         if unit not in ("m", "mm"):
             raise InputError(f"{source}: [metadata] units = {unit!r} is not 'm' or 'mm'")
         cameras = [
-            _read_camera(key, table, 1e-3 if unit == "mm" else 1.0, f"{source}: [{key}]")
+            read_camera(key, table, 1e-3 if unit == "mm" else 1.0, f"{source}: [{key}]")
             for key, table in tables.items()
             if isinstance(table, dict) and "matrix" in table
         ]
@@ -206,7 +206,8 @@ def undistort(lens: Lenses, pixels: Float[Array, "*batch 2"], iterations: int = 
     return jnp.stack([x, y], -1)
 
 
-def _read_camera(key: str, table: dict[str, Any], metres: float, where: str) -> Camera:
+def read_camera(key: str, table: dict[str, Any], metres: float, where: str) -> Camera:
+    """A camera of one table of `cameras.toml`, whose translation is in units of `metres`. Raises InputError."""
     if table.get("fisheye") is True:
         raise InputError(f"{where}: fisheye lenses are not supported; calibrate with the pinhole model")
     size = numbers(table, "size", (2,), where)

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from streamfit.view.terminal import progress, run
+
+if TYPE_CHECKING:
+    from streamfit.imports.calibrations import Units
 
 FILE = click.Path(path_type=Path)
 
@@ -54,9 +57,9 @@ def cli() -> None:
     """Live biomechanics: multi-view 2D keypoints in, joint angles of a skeleton out."""
 
 
-def _command(examples: str) -> Callable[[Callable[..., Any]], click.Command]:
+def _command(examples: str, name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
     """A command of the group, with examples under its help."""
-    return cli.command(epilog="\b\nExamples:\n" + "\n".join("  " + line for line in examples.splitlines()))
+    return cli.command(name, epilog="\b\nExamples:\n" + "\n".join("  " + line for line in examples.splitlines()))
 
 
 @_command("streamfit serve room.toml")
@@ -237,6 +240,58 @@ def repair(session: Path, output: Path) -> None:
 
     count = repair_session(session, output)
     click.echo(f"{output}: {count} messages, all that {session} holds")
+
+
+@_command(
+    "streamfit import Trial_1/ -o trial1.mcap                        a trial of a Pose2Sim project\n"
+    "streamfit import json/ --calibration Calib.qca.txt --keypoints body25b --fps 60 -o walk.mcap\n"
+    "streamfit import Calib.qca.txt -o cameras.toml\n"
+    "streamfit import markers.osim -o markers.toml",
+    name="import",
+)
+@click.argument("source", metavar="SOURCE", type=FILE)
+@click.option(
+    "-o", "output", metavar="FILE", required=True, type=FILE, help="SESSION.mcap, or a .toml; never over one."
+)
+@click.option(
+    "--calibration", metavar="FILE", multiple=True, type=FILE, help="Of the cameras; repeatable, one for each."
+)
+@click.option("--keypoints", metavar="NAME|FILE", help="The keypoint set.  [default: what Config.toml says]")
+@click.option(
+    "--fps", "rate", type=click.FloatRange(min=0.1), help="Pictures per second.  [default: as Config.toml says]"
+)
+@click.option(
+    "--map", "folders", metavar="FOLDER=CAMERA", multiple=True, help="Which folder is of which camera; repeatable."
+)
+@click.option(
+    "--units", type=click.Choice(["auto", "m", "mm"]), default="auto", show_default=True, help="Of the calibration."
+)
+@click.option(
+    "--up", type=click.Choice(["x", "-x", "y", "-y", "z", "-z"]), help="Of its world.  [default: as it says, or z]"
+)
+def import_(
+    source: Path,
+    output: Path,
+    calibration: tuple[Path, ...],
+    keypoints: str | None,
+    rate: float | None,
+    folders: tuple[str, ...],
+    units: "Units",
+    up: str | None,
+) -> None:
+    """Make a session of what other software has recorded.
+
+    SOURCE is a folder with one folder of OpenPose's JSON files per camera; its calibration may be that of Pose2Sim,
+    Anipose, Caliscope, FreeMoCap, Qualisys or OpenCV. Or such a calibration alone, which becomes a cameras.toml; or
+    the markers of an OpenSim model or .trc, which become a keypoint set.
+    """
+    from streamfit.commands.import_session import ImportOptions, import_source
+
+    named = {folder: camera for folder, _, camera in (pair.partition("=") for pair in folders)}
+    options = ImportOptions(calibration, keypoints, rate, named, units, up)
+    with progress() as show:
+        done = import_source(source, output, options, show)
+    click.echo(done)
 
 
 @_command("streamfit keys /etc/streamfit detectors gait-lab-screen")
