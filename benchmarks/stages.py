@@ -14,6 +14,7 @@ from stream import Shape, Stream
 
 from streamfit.cameras import Rig
 from streamfit.daemon.consumers import Consumers
+from streamfit.daemon.feed import Feed
 from streamfit.daemon.guard import Guard
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.publisher import Publisher
@@ -63,7 +64,7 @@ class Engine:
         context = self._stack.enter_context(zmq.Context())
         socket = self._stack.enter_context(closing(context.socket(zmq.XPUB)))
         socket.bind("inproc://answers")
-        self._publisher = Publisher(socket, Consumers(Guard(None)))
+        self._publisher = Publisher(socket, Consumers(Guard(None)), Feed())
         equipment = (skeleton, stream.rig, stream.keypoints, stream.subject)
         names = [f"s{i}" for i in range(shape.sessions)]
         self._sessions = [LiveSession(n, *equipment, IngestSettings(), 0.1, self._tracker) for n in names]

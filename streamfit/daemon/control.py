@@ -100,7 +100,7 @@ class Control:
         request = None
         try:
             request = decode_request(payload)
-            reply = encode_result(request, await self._perform(request))
+            reply = encode_result(request, await self.perform(request))
         except ControlError as error:
             if error.code == "bad_request":
                 self._guard.reject(frames[-1], Counter(["bad_request"]))
@@ -112,7 +112,8 @@ class Control:
             reply = encode_error(request, ControlError("internal", "see the daemon's log"))
         await self._socket.send_multipart([*envelope, reply])
 
-    async def _perform(self, request: Request) -> dict[str, Any]:
+    async def perform(self, request: Request) -> dict[str, Any]:
+        """What a request asks for; its result. Raises ControlError, InputError."""
         operation = self._operations.get(request.operation)
         if operation is None:
             known = ", ".join(self._operations)

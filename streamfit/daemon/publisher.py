@@ -8,6 +8,7 @@ from typing import Any
 import zmq
 
 from streamfit.daemon.consumers import Consumers
+from streamfit.daemon.feed import Feed
 from streamfit.wire.packing import encode
 
 POLL = 0.02  # s between two looks for new subscriptions
@@ -18,10 +19,10 @@ MAX_MODELS = 256
 class Publisher:
     """Sends on an XPUB socket. Numbers begin at the clock's microseconds, or `sequence`: a restart goes on above."""
 
-    def __init__(self, socket: "zmq.Socket[bytes]", consumers: Consumers, sequence: int = 0):
+    def __init__(self, socket: "zmq.Socket[bytes]", consumers: Consumers, feed: Feed, sequence: int = 0):
         socket.setsockopt(zmq.XPUB_VERBOSER, 1)
         socket.setsockopt(zmq.XPUB_NODROP, 1)
-        self._socket, self._consumers = socket, consumers
+        self._socket, self._consumers, self._feed = socket, consumers, feed
         self._begin = max(time.time_ns() // 1000, sequence) - time.monotonic_ns() // 1000
         self._sequence: OrderedDict[str, int] = OrderedDict()
         self._models: OrderedDict[str, dict[str, Any]] = OrderedDict()
@@ -38,6 +39,7 @@ class Publisher:
             _remember(self._models, topic, payload, MAX_MODELS)
         message = encode(payload | {"seq": sequence})
         self._send(topic.encode(), message)
+        self._feed.offer(topic, message)
         return message
 
     def forget(self, session: str) -> None:

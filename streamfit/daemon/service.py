@@ -18,6 +18,7 @@ from streamfit.daemon.compilations import on_compilation
 from streamfit.daemon.config import Config, load_config
 from streamfit.daemon.consumers import Consumers
 from streamfit.daemon.control import Control
+from streamfit.daemon.feed import Feed
 from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.http import HttpServer
 from streamfit.daemon.ingest import Ingest
@@ -104,12 +105,14 @@ class Daemon:
             self._consumers = Consumers(guard)
             self._keeper = await asyncio.to_thread(Keeper, self.config, self.health)
             stack.callback(self._keeper.close)
-            self._publisher = Publisher(self._sockets.publish, self._consumers, self._keeper.sequence)
+            feed = Feed()
+            self._publisher = Publisher(self._sockets.publish, self._consumers, feed, self._keeper.sequence)
             control = Control(self._sockets.control, self, guard)
             metrics = Metrics(self.health, lambda: self.sessions, self._alarms, self._pulse, control)
-            server = HttpServer(self.health, metrics, self.status)
+            server = HttpServer(self.health, metrics, self.status, lambda: self.sessions, control, feed)
             stack.push_async_callback(server.stop)
-            self.endpoints = self._sockets.endpoints | {"http": await server.start(self.config.http.bind)}
+            http = await server.start(self.config.http.bind, self._sockets.endpoints["ingest"])
+            self.endpoints = self._sockets.endpoints | {"http": http}
             log.info("starting: %s", ", ".join(f"{name} {where}" for name, where in self.endpoints.items()))
             tasks = [
                 asyncio.create_task(service)

@@ -19,6 +19,7 @@ from fake_tracker import SLOW
 
 from streamfit.daemon.allowance import Allowance
 from streamfit.daemon.consumers import MAX_TOPIC_BYTES, MAX_TOPICS
+from streamfit.daemon.feed import Feed
 from streamfit.daemon.guard import MAX_PEERS, OTHERS, Guard
 from streamfit.daemon.publisher import MAX_MODELS, Publisher
 from streamfit.daemon.publisher import MAX_TOPICS as MAX_SEQUENCES
@@ -196,7 +197,7 @@ def test_the_numbers_of_topics_are_bounded_and_never_go_back() -> None:
         def sent(self, topic: bytes) -> None: ...
 
     with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
-        publisher = Publisher(socket, Consumers())  # type: ignore[arg-type]
+        publisher = Publisher(socket, Consumers(), Feed())  # type: ignore[arg-type]
         first = msgpack.unpackb(publisher.send("model/s/p0", {"type": "model"}))
         for i in range(2 * MAX_SEQUENCES):
             publisher.send(f"model/s/p{i}", {"type": "model"})

@@ -20,6 +20,7 @@ from fake_tracker import AHEAD, CLOCKS
 
 from streamfit.daemon.config import Config, load_config
 from streamfit.daemon.consumers import Consumers
+from streamfit.daemon.feed import Feed
 from streamfit.daemon.guard import Guard
 from streamfit.daemon.keeper import RESERVE, Keeper
 from streamfit.daemon.publisher import Publisher
@@ -121,7 +122,7 @@ def test_numbers_go_on_above_also_where_the_clock_was_set_back(tmp_path: Path) -
     state.close()
     keeper = Keeper(written(tmp_path), Health())
     with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
-        publisher = Publisher(socket, Consumers(Guard(None)), keeper.sequence)
+        publisher = Publisher(socket, Consumers(Guard(None)), Feed(), keeper.sequence)
         first, second = (msgpack.unpackb(publisher.send("status", {"type": "status"}))["seq"] for _ in range(2))
         assert ahead <= first < second <= publisher.bound()
         assert publisher.bound() < Kept.model_validate_json((tmp_path / "kept" / NAME).read_bytes()).sequence
