@@ -143,7 +143,7 @@ def calibrate(
 
 @_command(
     "streamfit fit walk.mcap --subject subject.toml -o walk/\n"
-    "streamfit fit walk.mcap -o walk/ --cameras cam_01,cam_03 --lag 0.2"
+    "streamfit fit walk.mcap -o walk/ --cameras cam_01,cam_03 --lag 0.2 --export c3d,parquet"
 )
 @click.argument("session", metavar="SESSION.mcap", type=FILE)
 @click.option(
@@ -155,6 +155,13 @@ def calibrate(
 @click.option("-o", "output", metavar="DIR", required=True, type=FILE, help="The folder to write to.")
 @click.option("--lag", type=click.FloatRange(0.02, 1.0), default=0.1, show_default=True, help="Of smoothed.mot, s.")
 @click.option("--offline", is_flag=True, help="Fit the whole trial at once instead: one kinematics.mot.")
+@click.option(
+    "--export",
+    "exports",
+    metavar="A,B,..",
+    callback=_names,
+    help="Write these too: c3d, csv, parquet.  [default: none]",
+)
 @click.option("--stature", metavar="M", type=click.FloatRange(0.4, 2.6), help="Of the generic skeleton, m.")
 @cameras_option
 @person_option
@@ -165,6 +172,7 @@ def fit(
     output: Path,
     lag: float,
     offline: bool,
+    exports: list[str] | None,
     stature: float | None,
     cameras: list[str] | None,
     person: str | None,
@@ -172,15 +180,15 @@ def fit(
 ) -> None:
     """Run the live engine over a recording, as fast as it goes.
 
-    Writes kinematics.mot (what the daemon publishes without lag), smoothed.mot, keypoints.trc,
-    gait_events.csv, steps.csv and fit.json.
+    Writes kinematics.mot (what the daemon publishes without lag), smoothed.mot, keypoints.trc and model.osim for
+    OpenSim, gait_events.csv, steps.csv and fit.json.
     """
     _prepare_jax()
     from streamfit.commands.fit import fit_session, summary
 
     with progress() as show:
         report = fit_session(
-            session, output, subject, stature, None if offline else lag, cameras, person, skeleton, show
+            session, output, subject, stature, None if offline else lag, cameras, person, skeleton, show, exports or ()
         )
     click.echo(summary(report, output))
 

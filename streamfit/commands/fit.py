@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from streamfit.commands.fit_report import fit_report, make_folder, write_fit
+from streamfit.commands.fit_report import EXPORTS, fit_report, make_folder, write_fit
 from streamfit.commands.live_fit import fit_recording
 from streamfit.commands.offline_fit import fit_whole
 from streamfit.commands.recording import Recording, open_recording
+from streamfit.errors import InputError
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
 from streamfit.view.terminal import Show
@@ -23,21 +24,26 @@ def fit_session(
     person: str | None = None,
     skeleton: str = "rajagopal",
     show: Show = lambda what, share: None,
+    exports: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Fit a session, write its files into `output` and return its report. InputError.
+
+    `exports` names further formats to write: see EXPORTS.
 
     With the live engine, or, where `lag` is None, the whole trial at once.
     """
     body = Skeleton.load(skeleton)
     recording = open_recording(session, body, cameras, person)
     someone = subject_for(recording, body, subject, stature)
+    if unknown := set(exports) - set(EXPORTS):
+        raise InputError(f"--export {sorted(unknown)[0]!r} is not one of {', '.join(EXPORTS)}")
     make_folder(output)
     if lag is None:
         fitted = fit_whole(recording, body, someone, show)
     else:
         fitted = fit_recording(recording, body, someone, lag, show)
     report = fit_report(recording, fitted, someone, lag)
-    write_fit(output, fitted, recording.rig, body, report)
+    write_fit(output, fitted, recording, body, someone, report, exports)
     return report
 
 

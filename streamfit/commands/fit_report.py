@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from streamfit import __version__
-from streamfit.cameras import Rig
 from streamfit.commands.live_fit import Fitted
 from streamfit.commands.recording import Recording
 from streamfit.commands.sightings import sightings
 from streamfit.errors import InputError
 from streamfit.fit.metrics import Consistency
+from streamfit.session.c3d import write_c3d
+from streamfit.session.frames import columns, write_csv, write_parquet
 from streamfit.session.opensim import write_mot, write_trc
 from streamfit.session.tables import write_gait_events, write_steps
 from streamfit.skeleton import Skeleton
+from streamfit.skeleton.osim import to_osim
 from streamfit.subject import Subject
 
 LIMITS = (5, 10, 20)
@@ -35,21 +37,57 @@ def make_folder(directory: Path) -> None:
         raise InputError(f"{directory}: cannot be written to; name another folder")
 
 
-def write_fit(directory: Path, fitted: Fitted, rig: Rig, skeleton: Skeleton, report: dict[str, Any]) -> None:
+EXPORTS = ("c3d", "csv", "parquet")
+"""Formats beside those that are always written."""
+
+
+def write_fit(
+    directory: Path,
+    fitted: Fitted,
+    recording: Recording,
+    skeleton: Skeleton,
+    subject: Subject,
+    report: dict[str, Any],
+    exports: Sequence[str] = (),
+) -> None:
     """Write all files of a fit into a folder. InputError if it cannot."""
+    rig, names, motion = recording.rig, recording.keypoints.names, fitted.kinematics
+    upright = fitted.keypoints @ rig.to_ground.T
+    coordinates, units = skeleton.coordinates, skeleton.units
     try:
-        for name, motion in (("kinematics.mot", fitted.kinematics), ("smoothed.mot", fitted.smoothed)):
-            if motion is None:
+        for name, one in (("kinematics.mot", motion), ("smoothed.mot", fitted.smoothed)):
+            if one is None:
                 (directory / name).unlink(missing_ok=True)
                 continue
-            write_mot(directory / name, motion.t, motion.q, skeleton.coordinates, skeleton.units)
-        names = report["keypoints"]["names"]
-        write_trc(directory / "keypoints.trc", fitted.kinematics.t, fitted.keypoints @ rig.to_ground.T, names)
+            write_mot(directory / name, one.t, one.q, coordinates, units)
+        write_trc(directory / "keypoints.trc", motion.t, upright, names)
+        report["opensim_model"] = _write_model(directory / "model.osim", recording, skeleton, subject)
         write_gait_events(directory / "gait_events.csv", fitted.events)
         write_steps(directory / "steps.csv", fitted.steps)
+        if "c3d" in exports:
+            seen = np.where((motion.state != "lost")[:, None, None], upright, np.nan)
+            path = directory / "motion.c3d"
+            write_c3d(path, motion.t, seen, names, motion.q, coordinates, units, fitted.events)
+        table = columns(motion.t, motion.q, motion.sd, motion.state, coordinates, units)
+        if "csv" in exports:
+            write_csv(directory / "kinematics.csv", table)
+        if "parquet" in exports:
+            write_parquet(directory / "kinematics.parquet", table)
         (directory / "fit.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     except OSError as error:
         raise InputError(f"{error.filename or directory}: cannot be written: {error.strerror}") from None
+
+
+def _write_model(path: Path, recording: Recording, skeleton: Skeleton, subject: Subject) -> str:
+    """Write the scaled skeleton for OpenSim; its name, or why OpenSim has no such model."""
+    places = subject.places(skeleton, recording.keypoints)
+    try:
+        model = to_osim(skeleton, subject.scale, recording.keypoints, places)
+    except InputError as error:
+        path.unlink(missing_ok=True)
+        return f"none: {error}"
+    path.write_text(model, encoding="utf-8")
+    return path.name
 
 
 def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: float | None) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""C3D, which motion analysis software exchanges: keypoints, joint coordinates and foot events in one file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamfit.session.extras import needed
+from streamfit.session.opensim import uniform
+
+MINUTE = 60.0
+LABELS = {"foot_strike": "Foot Strike", "foot_off": "Foot Off"}
+
+
+def write_c3d(
+    path: Path,
+    t: np.ndarray,
+    points: np.ndarray,
+    names: Sequence[str],
+    q: np.ndarray,
+    coordinates: Sequence[str],
+    units: Sequence[str],
+    events: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write points (T, K, 3; m, y up; NaN is a gap) in mm, coordinates (T, D; rad or m) as analog channels in degrees
+    and m, and events, uniform in time from 0. Raises InputError where ezc3d is missing.
+
+    `MANUFACTURER:FIRST_TIME` holds the capture time of the first frame; times of events count from there.
+    """
+    ezc3d = needed("ezc3d", "c3d")
+    grid, flat = uniform(t, points.reshape(len(points), -1))
+    _, values = uniform(t, np.where(np.asarray(units) == "rad", np.degrees(q), q))
+    rate = (len(grid) - 1) / (grid[-1] - grid[0]) if len(grid) > 1 else 1.0
+    places = 1000.0 * flat.reshape(len(grid), len(names), 3)
+    missing = np.isnan(places).any(2)
+    file = ezc3d.c3d()
+    point, analog = file["parameters"]["POINT"], file["parameters"]["ANALOG"]
+    point["RATE"]["value"], analog["RATE"]["value"] = [rate], [rate]
+    point["UNITS"]["value"], point["LABELS"]["value"] = ["mm"], ["_".join(name.split()) for name in names]
+    analog["LABELS"]["value"] = list(coordinates)
+    analog["UNITS"]["value"] = ["deg" if unit == "rad" else unit for unit in units]
+    file["data"]["points"] = np.concatenate([places.transpose(2, 1, 0), np.ones((1, len(names), len(grid)))])
+    file["data"]["meta_points"]["residuals"] = np.where(missing, -1.0, 0.0).T[None]
+    file["data"]["analogs"] = values.T[None]
+    file.add_parameter("POINT", "X_SCREEN", ["+X"])
+    file.add_parameter("POINT", "Y_SCREEN", ["+Y"])
+    file.add_parameter("MANUFACTURER", "SOFTWARE", ["streamfit"])
+    file.add_parameter("MANUFACTURER", "FIRST_TIME", [float(grid[0])])
+    times = np.array([event["t"] - grid[0] for event in events])
+    file.add_parameter("EVENT", "USED", [len(events)])
+    if len(events):
+        file.add_parameter("EVENT", "CONTEXTS", [event["side"].capitalize() for event in events])
+        file.add_parameter("EVENT", "LABELS", [LABELS[event["event"]] for event in events])
+        file.add_parameter("EVENT", "TIMES", np.array([times // MINUTE, times % MINUTE]))
+    file.write(str(path))
