@@ -136,7 +136,8 @@ def test_fit_writes_the_movement(folder: Path, subject: Path, motion: Walk) -> N
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""  # no bar where there is no terminal
     out = folder / "out" / "deep"
-    names = {"kinematics.mot", "smoothed.mot", "keypoints.trc", "gait_events.csv", "steps.csv", "fit.json"}
+    tables = {"gait_events.csv", "steps.csv", "fit.json"}
+    names = tables | {"kinematics.mot", "smoothed.mot", "keypoints.trc", "model.osim"}
     assert {path.name for path in out.iterdir()} == names
 
     lines = (out / "smoothed.mot").read_text().splitlines()
