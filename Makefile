@@ -39,4 +39,4 @@ install-units:
 	done
 
 clean:
-	rm -rf $(VENV) .venv-opensim
+	rm -rf $(VENV) .venv-opensim .venv-mediapipe

@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gait": {"skeleton"},
     "imports": {"skeleton", "cameras"},
     "wire": set(),
+    "client": {"wire"},
     "session": {"wire"},
     "daemon": CORE | {"wire", "session"},
     "view": {"wire", "session"},

@@ -15,8 +15,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
-from sockets import connect, keys_option, message_of, publish_option, wait_for_daemon
+from sockets import keys_option, message_of, publish_option, wait_for_daemon
 
+from streamfit.client.connect import connect
 from streamfit.view.terminal import run
 from streamfit.wire.packing import decode_array
 

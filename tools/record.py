@@ -13,7 +13,6 @@ import click
 import zmq
 from sockets import (
     CONTROL,
-    connect,
     ingest_option,
     keys_option,
     message_of,
@@ -21,6 +20,7 @@ from sockets import (
     wait_for_daemon,
 )
 
+from streamfit.client.connect import connect
 from streamfit.errors import InputError
 from streamfit.session.mcap_file import SessionMessage
 from streamfit.session.recorder import Recorder

@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 import zmq
-from sockets import connect, ingest_option, keys_option, message_of, publish_option, wait_for_daemon
+from sockets import ingest_option, keys_option, message_of, publish_option, wait_for_daemon
 
+from streamfit.client.connect import connect
 from streamfit.errors import InputError
 from streamfit.session.mcap_file import SessionFile, read_session
 from streamfit.view.terminal import run

@@ -9,7 +9,6 @@ import zmq
 
 from streamfit.errors import InputError
 from streamfit.wire.packing import Rejected, decode_map
-from streamfit.wire.security import secure_client
 
 INGEST, PUBLISH, CONTROL = (f"tcp://127.0.0.1:{port}" for port in (5570, 5571, 5572))
 HELLO = 3.0  # s to wait for a daemon; it sends `status` every second
@@ -22,24 +21,6 @@ keys_option = click.option(
     type=click.Path(path_type=Path),
     help="This client's secret key, with server.key beside it, for a daemon that asks for keys.",
 )
-
-
-def connect(context: zmq.Context[Any], kind: int, address: str, keys: Path | None) -> zmq.Socket[bytes]:
-    """A connected socket. InputError for an address or a key that cannot be used."""
-    socket = context.socket(kind)
-    socket.set(zmq.LINGER, 0)
-    socket.set(zmq.IMMEDIATE, 1)  # nothing is sent to where nobody listens
-    try:
-        if keys is not None:
-            secure_client(socket, keys, keys.with_name("server.key"))
-        socket.connect(address)
-    except zmq.ZMQError as error:
-        socket.close()
-        raise InputError(f"{address}: no address to connect to ({error.strerror})") from None
-    except InputError:
-        socket.close()
-        raise
-    return socket
 
 
 def wait_for_daemon(subscriber: zmq.Socket[bytes], address: str) -> list[tuple[bytes, bytes]]:
