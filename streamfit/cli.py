@@ -78,6 +78,68 @@ def serve(config: Path, log_json: bool) -> int:
 
 
 @_command(
+    "streamfit rig --print-board board.png                                       the board, to print\n"
+    "streamfit rig cam_01=one.mp4 cam_02=two.mp4 cam_03=three.mp4 -o cameras.toml\n"
+    "streamfit rig cam_01=0 cam_02=2 --live 90 -o cameras.toml                   two webcams, as they come"
+)
+@click.argument("sources", metavar="CAMERA=VIDEO|FOLDER|NUMBER...", nargs=-1)
+@click.option("-o", "output", metavar="cameras.toml", type=FILE, help="The file to write; never over one.")
+@click.option("--board", "squares", metavar="CxR", default="8x6", show_default=True, help="Squares along and across.")
+@click.option("--square", type=click.FloatRange(0.001, 2.0), default=0.06, show_default=True, help="Their edge, m.")
+@click.option(
+    "--marker", type=click.FloatRange(0.001, 2.0), default=0.045, show_default=True, help="Of the markers, m."
+)
+@click.option("--dictionary", default="DICT_5X5_100", show_default=True, help="Of the markers, as OpenCV names it.")
+@click.option("--print-board", metavar="BOARD.png", type=FILE, help="Write the board as a picture, and nothing else.")
+@click.option("--every", type=click.FloatRange(0.01, 10.0), default=0.2, show_default=True, help="s between two looks.")
+@click.option("--offset", "offsets", metavar="CAMERA=S", multiple=True, help="s by which its video begins earlier.")
+@click.option("--floor", metavar="S", type=float, help="When the board lies on the floor.  [default: at the end]")
+@click.option("--no-floor", is_flag=True, help="It never does: the world is the first camera's.")
+@click.option("--live", type=click.FloatRange(1.0, 3600.0), default=60.0, show_default=True, help="s to watch cameras.")
+def rig(
+    sources: tuple[str, ...],
+    output: Path | None,
+    squares: str,
+    square: float,
+    marker: float,
+    dictionary: str,
+    print_board: Path | None,
+    every: float,
+    offsets: tuple[str, ...],
+    floor: float | None,
+    no_floor: bool,
+    live: float,
+) -> None:
+    """Calibrate the cameras with a ChArUco board.
+
+    Wave the board so that it fills each camera's picture, corners too, near and slanted; hold it where several cameras
+    see it at once; and lay it on the floor at the end: there the origin is. The videos begin at the same time, or
+    --offset says by how much not. Ends with what was found, a verdict, and what to do better; pictures are beside it.
+    """
+    from streamfit.commands.rig import RigOptions, calibrate_rig
+    from streamfit.commands.rig import print_board as write_board
+    from streamfit.errors import InputError
+    from streamfit.rig.board import Board
+
+    columns, _, rows = squares.partition("x")
+    if not (columns.isdigit() and rows.isdigit()):
+        raise click.BadParameter(f"{squares!r} is not as 8x6", param_hint="--board")
+    board = Board(int(columns), int(rows), square, marker, dictionary)
+    if print_board is not None:
+        click.echo(write_board(board, print_board))
+        return
+    if output is None:
+        raise click.UsageError("Missing option '-o': the cameras.toml to write")
+    try:
+        shifts = {camera: float(seconds) for camera, _, seconds in (pair.partition("=") for pair in offsets)}
+    except ValueError:
+        raise InputError(f"--offset {' '.join(offsets)}: must be CAMERA=S, as cam_02=0.12") from None
+    with progress() as show:
+        said = calibrate_rig(sources, output, RigOptions(board, every, shifts, floor, not no_floor, live), show)
+    click.echo(said)
+
+
+@_command(
     "streamfit calibrate static.mcap walk1.mcap squats.mcap -o subject.toml\n"
     "streamfit calibrate walk1.mcap --static static.mcap --stature 1.75 -o subject.toml\n"
     "streamfit calibrate static.mcap walk1.mcap --bundle-adjust -o subject.toml"

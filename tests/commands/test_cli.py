@@ -16,7 +16,7 @@ from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 
-COMMANDS = ("serve", "calibrate", "fit", "evaluate", "keys", "demo", "repair", "import")
+COMMANDS = ("serve", "calibrate", "fit", "evaluate", "keys", "demo", "repair", "import", "rig")
 IN_MM = """[{name}]
 name = "{name}"
 size = [1280, 960]

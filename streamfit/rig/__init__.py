@@ -1,0 +1,1 @@
+"""Calibration of the cameras themselves from views of a ChArUco board."""
