@@ -1,5 +1,6 @@
 """The `streamfit` command. What a command needs is imported when it runs, so that `--help` is quick."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -34,6 +35,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str | None
     return sizes
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON instead of words.")
 cameras_option = click.option(
     "--cameras", metavar="A,B,..", callback=_names, help="Use only these cameras.  [default: all]"
 )
@@ -228,6 +230,7 @@ def calibrate(
 @cameras_option
 @person_option
 @skeleton_option
+@json_option
 def fit(
     session: Path,
     subject: Path | None,
@@ -239,6 +242,7 @@ def fit(
     cameras: list[str] | None,
     person: str | None,
     skeleton: str,
+    as_json: bool,
 ) -> None:
     """Run the live engine over a recording, as fast as it goes.
 
@@ -252,7 +256,7 @@ def fit(
         report = fit_session(
             session, output, subject, stature, None if offline else lag, cameras, person, skeleton, show, exports or ()
         )
-    click.echo(summary(report, output))
+    _say(report, summary(report, output), as_json)
 
 
 @_command(
@@ -274,6 +278,7 @@ def fit(
 @cameras_option
 @person_option
 @skeleton_option
+@json_option
 def evaluate(
     session: Path,
     subject: Path | None,
@@ -283,6 +288,7 @@ def evaluate(
     cameras: list[str] | None,
     person: str | None,
     skeleton: str,
+    as_json: bool,
 ) -> None:
     """Say how well a recording is fitted, in figures and pictures.
 
@@ -294,7 +300,7 @@ def evaluate(
 
     with progress() as show:
         report = evaluate_session(session, output, subject, cameras, person, skeleton, videos, methods, show)
-    click.echo(summary(report, output))
+    _say(report, summary(report, output), as_json)
 
 
 @_command("streamfit repair room-20260101T093000.000000-0003.mcap -o repaired.mcap")
@@ -379,6 +385,17 @@ def keys(directory: Path, clients: tuple[str, ...]) -> None:
         click.echo(path)
 
 
+@_command('streamfit completion bash >> ~/.bashrc\neval "$(streamfit completion zsh)"')
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes a shell complete the commands, options and files of streamfit."""
+    from click.shell_completion import get_completion_class
+
+    made = get_completion_class(shell)
+    assert made is not None
+    click.echo(made(cli, {}, "streamfit", "_STREAMFIT_COMPLETE").source())
+
+
 @_command("streamfit demo\nstreamfit demo --recording walk.mcap")
 @click.option("--recording", metavar="SESSION.mcap", type=FILE, help="Play this one instead of the simulated walk.")
 def demo(recording: Path | None) -> int:
@@ -389,6 +406,10 @@ def demo(recording: Path | None) -> int:
     from streamfit.demo.run import run as run_demo
 
     return run_demo(recording)
+
+
+def _say(report: dict[str, Any], words: str, as_json: bool) -> None:
+    click.echo(json.dumps(report, indent=2, allow_nan=False) if as_json else words)
 
 
 def _prepare_jax() -> None:

@@ -16,7 +16,7 @@ from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 
-COMMANDS = ("serve", "calibrate", "fit", "evaluate", "keys", "demo", "repair", "import", "rig")
+COMMANDS = ("serve", "calibrate", "fit", "evaluate", "keys", "demo", "repair", "import", "rig", "completion")
 IN_MM = """[{name}]
 name = "{name}"
 size = [1280, 960]
@@ -83,6 +83,23 @@ def test_help_of_every_command(folder: Path) -> None:
         result = streamfit(folder, command, "--help")
         assert result.returncode == 0
         assert f"streamfit {command}" in result.stdout.split("Examples:")[1]
+
+
+def test_figures_for_scripts_are_those_of_the_file(folder: Path) -> None:
+    result = streamfit(folder, "fit", "walk.mcap", "--stature", "1.8", "-o", "as-json", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == json.loads((folder / "as-json" / "fit.json").read_text())
+
+
+def test_a_shell_is_taught_to_complete(folder: Path) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        result = streamfit(folder, "completion", shell)
+        assert result.returncode == 0
+        assert "_STREAMFIT_COMPLETE" in result.stdout
+    asked = {"_STREAMFIT_COMPLETE": "bash_complete", "COMP_WORDS": "streamfit cal", "COMP_CWORD": "1"}
+    command = [sys.executable, "-c", "from streamfit.cli import cli; cli(prog_name='streamfit')"]
+    result = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=False)
+    assert result.stdout.strip() == "plain,calibrate"
 
 
 def test_help_imports_nothing_heavy(folder: Path) -> None:
