@@ -4,7 +4,7 @@ VENV ?= .venv
 PREFIX ?= /opt/streamfit
 UNITS = $(DESTDIR)/etc/systemd/system
 
-.PHONY: demo test clean install-service install-units
+.PHONY: demo docs test clean install-service install-units
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/streamfit demo
@@ -13,7 +13,11 @@ test: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mkdocs build --quiet --strict
 	$(VENV)/bin/python -m pytest
+
+docs: $(VENV)/.installed
+	$(VENV)/bin/mkdocs serve
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
