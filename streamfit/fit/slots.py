@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from streamfit.fit.settings import FitSettings
-from streamfit.fit.window import NOWHERE, Newest, Slots
+from streamfit.fit.window_data import NOWHERE, Newest, Slots
 from streamfit.trajectory import UniformSpline
 
 EMPTY = -np.inf
@@ -49,16 +49,18 @@ class SlotTable:
                 self._leave(slot, spline)
 
     def make_room(self, spline: UniformSpline) -> None:
-        """Free a slot for an instant to come; `spline` is the window of the last step."""
-        if EMPTY not in self.t:
-            self._leave(min(range(len(self.t)), key=self.t.__getitem__), spline)
+        """Free a slot for an instant to come, if what one holds has been solved; `spline` is the window of the last
+        step."""
+        slot = None if EMPTY in self.t else self._oldest_solved()
+        if slot is not None:
+            self._leave(slot, spline)
 
     def open_for(self, t: float, times: Iterable[float]) -> int | None:
-        """A slot for the instant t, where views at those times are nearer to it than to any other and there is room."""
+        """A slot for the instant t, where there is room and a view at one of those times will join it, not another."""
         known = any(abs(at - t) < ROUNDING for at in self.t)
-        if known or not any(all(abs(time - t) < abs(time - at) for at in self.t) for time in times):
+        if known or EMPTY not in self.t:
             return None
-        if EMPTY not in self.t:
+        if not any(abs(time - t) <= JOIN and all(abs(time - t) < abs(time - at) for at in self.t) for time in times):
             return None
         slot = self.t.index(EMPTY)
         self.t[slot] = t
@@ -138,13 +140,17 @@ class SlotTable:
         if EMPTY in self.t:
             slot = self.t.index(EMPTY)
         else:
-            solved = [slot for slot, is_solved in enumerate(self._solved) if is_solved]
-            slot = min(solved, key=self.t.__getitem__, default=-1)
-            if slot < 0 or self.t[slot] > t:
+            oldest = self._oldest_solved()
+            if oldest is None or self.t[oldest] > t:
                 return None
+            slot = oldest
             self._leave(slot, spline)
         self.t[slot] = t
         return slot
+
+    def _oldest_solved(self) -> int | None:
+        solved = [slot for slot, is_solved in enumerate(self._solved) if is_solved]
+        return min(solved, key=self.t.__getitem__, default=None)
 
     def _leave(self, slot: int, spline: UniformSpline) -> None:
         """Free a slot whose last linearisation stays in the window."""

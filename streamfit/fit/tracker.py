@@ -25,7 +25,8 @@ from streamfit.fit.settings import FitSettings
 from streamfit.fit.slots import EMPTY, JOIN, SlotTable
 from streamfit.fit.swaps import Sides
 from streamfit.fit.triangulate import triangulate
-from streamfit.fit.window import Change, Hindsight, Model, Outcome, Reading, Ready, Sight, Window, agreement
+from streamfit.fit.window import Window, agreement
+from streamfit.fit.window_data import Change, Hindsight, Model, Outcome, Reading, Ready, Sight
 from streamfit.skeleton import HostKinematics, KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
 from streamfit.trajectory import SUPPORT, UniformSpline

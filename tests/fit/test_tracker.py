@@ -8,7 +8,7 @@ from streamfit.cameras import Rig
 from streamfit.fit.estimate import View
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.tracker import Tracker
-from streamfit.fit.window import Sight
+from streamfit.fit.window_data import Sight
 from streamfit.subject import Subject
 
 RATE = 50.0

@@ -1,0 +1,171 @@
+"""What the window holds, takes and gives: the arguments and results of its compiled functions.
+
+Shapes: M control points, A of them active, D coordinates; N slots, F of them linearised; C cameras, K keypoints.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from streamfit.arrays import Array
+from streamfit.cameras import Lenses
+from streamfit.fit import banded
+from streamfit.fit.residuals import Noise
+
+
+class Model(NamedTuple):
+    """What is frozen while a person is tracked."""
+
+    lenses: Lenses
+    scale: Float[Array, " G"]
+    places: Float[Array, "K 3"]
+    noise: Noise
+    displacement: Float[Array, " K"]
+    """m, per axis, that keypoints were found to be from their places."""
+    persistent: Float[Array, " K"]
+    """Share of the pixels' variance that persists."""
+
+
+NOWHERE = -1e6
+"""The place of a slot that holds nothing."""
+
+
+class State(NamedTuple):
+    """The window about its present control points: P passive ones, then A active ones (P + A = M)."""
+
+    controls: Float[Array, "M D"]
+    passive: banded.Factor
+    """Of the passive ones (P): a change x of theirs follows those after it as L' x + B y = own."""
+    own: Float[Array, "P D"]
+    information: Float[Array, "AD AD"]
+    """What is known of the active ones without the slots: movement, and all that was given up."""
+    force: Float[Array, "A D"]
+    slot_information: Float[Array, "N D D"]
+    slot_force: Float[Array, "N D"]
+
+
+class Ready(NamedTuple):
+    """A window that waits for an instant: all that is known without it, of the first A - 4 active control points
+    (R coordinates) as a Cholesky factor, of the last 4 (S) what remains then (Schur complement)."""
+
+    state: State
+    lower: Float[Array, "R R"]
+    beyond: Float[Array, "R S"]
+    """A change x of the first follows one of the last, y, as lower' x + beyond y = own."""
+    own: Float[Array, " R"]
+    information: Float[Array, "S S"]
+    force: Float[Array, " S"]
+    weights: Float[Array, "N A"]
+    """Of the slots on the active control points."""
+
+
+class Change(NamedTuple):
+    """What a step has found: how the last 4 control points move, and the Cholesky factor of what is known of them; the
+    instant's linearisation, the slot (an index) that it is in, and its weights on the active control points."""
+
+    controls: Float[Array, "4 D"]
+    lower: Float[Array, "S S"]
+    information: Float[Array, "D D"]
+    force: Float[Array, " D"]
+    slot: Int[Array, ""]
+    weights: Float[Array, " A"]
+
+
+class Newest(NamedTuple):
+    """The instant that is answered, as the host lays it out. Places are in knots from the window's start; NOWHERE is
+    none."""
+
+    seen: Float[Array, "C K 3"]
+    view_place: Float[Array, " C"]
+    share: Float[Array, " C"]
+    """Share of its information that a view counts with (errors persist)."""
+    place: Float[Array, ""]
+    """In the last knot interval or less than one before it, as is the next."""
+    at: Float[Array, ""]
+    """The place of the reading."""
+    slot: Int[Array, ""]
+    """The slot that it is in; nothing is known of that."""
+
+    def packed(self) -> np.ndarray:
+        """All in one array: what a compiled call costs grows with the arrays that it takes from the host."""
+        return np.concatenate([np.ravel(x) for x in self], dtype=self.seen.dtype)
+
+    @staticmethod
+    def unpacked(packed: Float[Array, " S"], cameras: int, keypoints: int) -> Newest:
+        """Of so many cameras and keypoints."""
+        newest = Newest(*_unpacked(packed, [(cameras, keypoints, 3), (cameras,), (cameras,), (), (), ()]))
+        return newest._replace(slot=newest.slot.astype(int))
+
+
+class Slots(NamedTuple):
+    """The latest instants, as the host lays them out for what comes next."""
+
+    place: Float[Array, " N"]
+    """In the window after the shift, NOWHERE for a slot that holds nothing."""
+    given_up: Float[Array, " N"]
+    """Of what the slot held before and now leaves: its place in the window before the shift."""
+    fresh: Int[Array, " F"]
+    """The slots that are linearised again; of these:"""
+    seen: Float[Array, "F C K 3"]
+    view_place: Float[Array, "F C"]
+    share: Float[Array, "F C"]
+    shift: Float[Array, ""]
+    """Control points by which the window moves on."""
+    back: Float[Array, ""]
+    """The place of the reading of those who look back, in the window before the shift."""
+
+    def packed(self) -> np.ndarray:
+        """All in one array."""
+        return np.concatenate([np.ravel(x) for x in self], dtype=self.seen.dtype)
+
+    @staticmethod
+    def unpacked(packed: Float[Array, " S"], slots: int, seen: tuple[int, ...]) -> Slots:
+        """Of so many slots; `seen` is its shape (F, C, K, 3)."""
+        slots_ = Slots(*_unpacked(packed, [(slots,), (slots,), seen[:1], seen, seen[:2], seen[:2], (), ()]))
+        return slots_._replace(fresh=slots_.fresh.astype(int), shift=slots_.shift.astype(int))
+
+
+def _unpacked(packed: Float[Array, " S"], shapes: list[tuple[int, ...]]) -> list[Array]:
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    return [x.reshape(shape) for x, shape in zip(jnp.split(packed, ends[:-1]), shapes, strict=True)]
+
+
+class Reading(NamedTuple):
+    """The trajectory at one time."""
+
+    q: Float[Array, " D"]
+    qd: Float[Array, " D"]
+    variance: Float[Array, " D"]
+    """Posterior, of errors that come and go."""
+
+
+class Outcome(NamedTuple):
+    """What a step answers."""
+
+    reading: Reading
+    error: Float[Array, "C K"]
+    """px, of the instant, after the solve (to first order)."""
+    weight: Float[Array, "C K"]
+
+
+class Sight(NamedTuple):
+    """The skeleton at the instant of a step, after the solve, and what its views say of the keypoints."""
+
+    screws: Float[Array, "D 6"]
+    points: Float[Array, "K 3"]
+    information: Float[Array, "K 3 3"]
+
+
+class Hindsight(NamedTuple):
+    """What becomes known by looking back."""
+
+    clock_information: Float[Array, " C"]
+    clock_force: Float[Array, " C"]
+    """What the last slot's views say of what is to be added to their times (1/s^2, 1/s), as if they erred anew each."""
+    reading: Reading
+    """At an earlier time."""
