@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from streamfit.cameras import Camera, Rig
+from streamfit.daemon.compilations import make_room_for_compilations
 from streamfit.skeleton import KeypointSet, Skeleton
 
 # a shell ignores Ctrl-C for what it starts in the background, and that is inherited: processes under test heed it
@@ -21,6 +22,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "streamfit" / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_compiled_functions() -> None:
+    """One process may not keep what all rooms' tests compile."""
+    make_room_for_compilations(0.4)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import numpy as np
 from streamfit.cameras import Rig
 from streamfit.daemon import answers
 from streamfit.daemon.answers import Answer
+from streamfit.daemon.compilations import make_room_for_compilations
 from streamfit.daemon.instants import Instant
 from streamfit.fit.clocks import Clocks
 from streamfit.fit.estimate import Estimate, View
@@ -87,6 +88,7 @@ class Fits:
 
     def prepare(self) -> None:
         """Compile everything this session will need; takes seconds the first time."""
+        make_room_for_compilations()
         self._new_tracker().warm_up()
 
     def solve(self, instant: Instant) -> Iterator[list[Answer]]:

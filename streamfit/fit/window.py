@@ -128,9 +128,9 @@ class Window:
         return jax.tree.map(self.settings.real, turned)
 
     @partial(jax.jit, static_argnums=0)
-    def step(self, model: Model, ready: Ready, packed: Float[Array, " S"]) -> tuple[Change, Outcome, Sight]:
+    def step(self, model: Model, ready: Ready, packed: Float[Array, " S"]) -> tuple[Change, Array, Sight]:
         """Linearise the newest instant, solve for the control points that it touches, and read the pose; `packed` is
-        a `Newest`."""
+        a `Newest`, the second result an `Outcome`."""
         newest = Newest.unpacked(packed, len(model.lenses.focal), len(self.kinematics.body))
         state, size = ready.state, ready.state.controls.shape[1]
         last = self._last_weights(newest.place)
@@ -152,16 +152,16 @@ class Window:
         error = jnp.sqrt(jnp.sum(answered.residual**2, -1))
         found = Change(change, lower, terms.information, terms.force, newest.slot, weights[self.passive :])
         sight = Sight(terms.screws, points, answered.reduced()[0])
-        return found, Outcome(reading, error, answered.weight), sight
+        return found, Outcome(reading, error, answered.weight).packed(), sight
 
     @partial(jax.jit, static_argnums=0)
     def advance(
         self, model: Model, ready: Ready, found: Change, usual: Usual, packed: Float[Array, " S"]
-    ) -> tuple[Ready, Usual, Hindsight]:
+    ) -> tuple[Ready, Usual, Array]:
         """All that the next instant can do without: take over what a step has found, look back, shift, linearise again.
 
-        `packed` are the slots. Looking back is a reading at an earlier place, and what the last fresh slot tells of
-        the clocks.
+        `packed` are the slots. The last result is a `Hindsight`: a reading at an earlier place, and what the last
+        fresh slot tells of the clocks.
         """
         cameras, keypoints = len(model.lenses.focal), len(self.kinematics.body)
         slots = Slots.unpacked(packed, self.settings.slots, (self.settings.fresh - 1, cameras, keypoints, 3))
@@ -191,7 +191,8 @@ class Window:
             model.persistent,
             slots.share[-1],
         )
-        return self._ready(state, weights[:, self.passive :]), usual, Hindsight(information, force, reading)
+        seen = Hindsight(information, force, reading)
+        return self._ready(state, weights[:, self.passive :]), usual, seen.packed()
 
     @partial(jax.jit, static_argnums=0)
     def ready(self, state: State, place: Float[Array, " N"]) -> Ready:
@@ -212,11 +213,11 @@ class Window:
         return jax.device_put(nothing)
 
     @partial(jax.jit, static_argnums=0)
-    def read(self, ready: Ready, at: Array) -> Reading:
-        """The trajectory at a place."""
+    def read(self, ready: Ready, at: Array) -> Array:
+        """The trajectory at a place: a `Reading`."""
         last = cholesky(ready.information, symmetrize_input=False)
         factor = jnp.block([[ready.lower, jnp.zeros_like(ready.beyond)], [ready.beyond.T, last]])
-        return self._reading(ready.state, factor, at)
+        return self._reading(ready.state, factor, at).packed()
 
     def _reading(self, state: State, factor: Float[Array, "AD AD"], at: Array) -> Reading:
         read, rate = self._weights(at), self._weights(at, 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
@@ -130,9 +131,14 @@ class Slots(NamedTuple):
         return slots_._replace(fresh=slots_.fresh.astype(int), shift=slots_.shift.astype(int))
 
 
+def _packed(results: NamedTuple) -> Float[Array, " S"]:
+    """All in one array: what the host waits for grows with the arrays that it takes, on a GPU by 0.2 ms each."""
+    return jnp.concatenate([jnp.ravel(x) for x in jax.tree.leaves(results)])
+
+
 def _unpacked(packed: Float[Array, " S"], shapes: list[tuple[int, ...]]) -> list[Array]:
     ends = np.cumsum([math.prod(shape) for shape in shapes])
-    return [x.reshape(shape) for x, shape in zip(jnp.split(packed, ends[:-1]), shapes, strict=True)]
+    return [packed[end - math.prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True)]
 
 
 class Reading(NamedTuple):
@@ -143,6 +149,14 @@ class Reading(NamedTuple):
     variance: Float[Array, " D"]
     """Posterior, of errors that come and go."""
 
+    def packed(self) -> Float[Array, " S"]:
+        """All in one array, for the host."""
+        return _packed(self)
+
+    @staticmethod
+    def unpacked(packed: Float[Array, " S"]) -> Reading:
+        return Reading(*packed.reshape(3, -1))
+
 
 class Outcome(NamedTuple):
     """What a step answers."""
@@ -151,6 +165,17 @@ class Outcome(NamedTuple):
     error: Float[Array, "C K"]
     """px, of the instant, after the solve (to first order)."""
     weight: Float[Array, "C K"]
+
+    def packed(self) -> Float[Array, " S"]:
+        """All in one array, for the host."""
+        return _packed(self)
+
+    @staticmethod
+    def unpacked(packed: Float[Array, " S"], cameras: int, keypoints: int) -> Outcome:
+        """Of so many cameras and keypoints."""
+        points = (cameras, keypoints)
+        pose, error, weight = _unpacked(packed, [(len(packed) - 2 * cameras * keypoints,), points, points])
+        return Outcome(Reading.unpacked(pose), error, weight)
 
 
 class Sight(NamedTuple):
@@ -169,3 +194,13 @@ class Hindsight(NamedTuple):
     """What the last slot's views say of what is to be added to their times (1/s^2, 1/s), as if they erred anew each."""
     reading: Reading
     """At an earlier time."""
+
+    def packed(self) -> Float[Array, " S"]:
+        """All in one array, for the host."""
+        return _packed(self)
+
+    @staticmethod
+    def unpacked(packed: Float[Array, " S"], cameras: int) -> Hindsight:
+        """Of so many cameras."""
+        information, force = packed[: 2 * cameras].reshape(2, -1)
+        return Hindsight(information, force, Reading.unpacked(packed[2 * cameras :]))
