@@ -114,9 +114,9 @@ class Engine:
         engine = self
 
         class Timed(Tracker):
-            def answer(self, t: float, views: Sequence[View]) -> Estimate:
+            def answer(self, t: float, views: Sequence[View], hurried: bool = False) -> Estimate:
                 began = time.perf_counter()
-                answered = super().answer(t, views)
+                answered = super().answer(t, views, hurried)
                 engine._fitting += time.perf_counter() - began
                 return answered
 

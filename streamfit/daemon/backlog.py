@@ -30,7 +30,10 @@ class Backlog:
 
     def take(self) -> Instant | None:
         """The next instant to answer."""
-        return self._instants.popleft() if self._instants else None
+        if not self._instants:
+            return None
+        instant = self._instants.popleft()
+        return replace(instant, hurried=True) if self._instants else instant
 
 
 def _joined(oldest: Instant, heir: Instant) -> tuple[Arrival, ...]:

@@ -131,7 +131,7 @@ class Fits:
             tracker = self._trackers.get(person) or self._new_tracker()
             self._trackers[person] = tracker
             too_late = tracker.too_late
-            estimate = tracker.answer(instant.t, views)
+            estimate = tracker.answer(instant.t, views, instant.hurried)
             if not (np.isfinite(estimate.q).all() and np.isfinite(estimate.qd).all()):
                 raise FloatingPointError("the fit is not finite")
             moves = answers.kinematics(self._session, person, estimate, self._contacts(person, estimate))

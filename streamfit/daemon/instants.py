@@ -55,6 +55,8 @@ class Instant:
     persons: tuple[str, ...] = ()
     queued: float = 0.0
     """When it was handed out."""
+    hurried: bool = False
+    """Whether others wait behind it."""
 
 
 @dataclass(eq=False)

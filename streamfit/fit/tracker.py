@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import mujoco
@@ -61,6 +61,15 @@ def _compiled(
     return window, InitialPose(kinematics)
 
 
+class _Step(NamedTuple):
+    """A step that the window has not taken over yet: to the time t, `gap` s after the one before."""
+
+    found: Change
+    sight: Sight | None
+    t: float
+    gap: float
+
+
 class Tracker:
     """The sliding window of one person. Not thread-safe: one thread calls it.
 
@@ -100,6 +109,7 @@ class Tracker:
             jax.tree.map(self.settings.real, Usual.none(len(rig.cameras), len(keypoints.names)))
         )
         self._hindsight: Array | None = None
+        self._step: _Step | None = None
         self._tells_clocks = False
         self._list = 0.0
         self._doubted: float | None = None
@@ -155,11 +165,13 @@ class Tracker:
         """Answer the instant `t`; also the earlier instants that are now one lag old, smoothed."""
         return self.answer(t, views), self.settled()
 
-    def answer(self, t: float, views: Sequence[View]) -> Estimate:
+    def answer(self, t: float, views: Sequence[View], hurried: bool = False) -> Estimate:
         """Answer the instant `t`, without lag.
 
         `views` are all that have not been passed before, each with its own time. Times must increase. `settled` is to
-        be called before the next: it learns from this instant of clocks and of where keypoints will be seen.
+        be called before the next: it learns from this instant of clocks and of where keypoints will be seen, and gets
+        the window ready. `hurried`, as one is whom the next instant waits for, that begins beside the making of the
+        answer, which comes 0.4 ms later and the next 0.8 ms sooner.
         """
         if not t > self._previous:
             raise ValueError(f"instant {t} is not after {self._previous}")
@@ -183,11 +195,12 @@ class Tracker:
             lost = replace(self._held, t=t, state="lost", views=len(recent))
             self._done.append(lost)
             return lost
-        return self._advance(t, self._sides.put_right(views), gap)
+        return self._advance(t, self._sides.put_right(views), gap, hurried)
 
     def settled(self) -> list[Estimate]:
         """The smoothed estimates of the instants that the last answer has made one lag old."""
         ready = None
+        self._prepare_next()
         if self._hindsight is not None:
             # waited for first: while it is, the answer gets away
             found, self._hindsight = Hindsight.unpacked(np.asarray(self._hindsight), len(self._feeds)), None
@@ -202,6 +215,7 @@ class Tracker:
 
     def finish(self) -> list[Estimate]:
         """The smoothed estimates still owed, read from the window as it stands; the track ends."""
+        self._prepare_next()
         owed = self._settle(np.inf)
         self._ready = self._hindsight = None
         self._slots.clear()
@@ -217,8 +231,9 @@ class Tracker:
         controls = np.asarray(self._ready.state.controls, float)
         return Course(self._since, self._spline, controls, self._frame, self._held.q[3:6])
 
-    def _advance(self, t: float, views: Sequence[View], gap: float) -> Estimate:
+    def _advance(self, t: float, views: Sequence[View], gap: float, hurried: bool = False) -> Estimate:
         """One step of the window to the instant t, `gap` s after the last."""
+        self._prepare_next()
         self._keep_regular()
         slots, spline = self._slots, self._spline
         shift = self._shift_for(t)
@@ -245,14 +260,14 @@ class Tracker:
         if self._lasting is None:
             self._lasting = np.asarray(self._window.lasting(self._model, sight))
         solved.copy_to_host_async()
-        # what the next instant can do without goes on while the answer is made of what the step has found
-        moved = self._prepare_next(found, t, gap)
+        self._step = _Step(found, sight if used else None, t, gap)
+        if hurried:
+            self._prepare_next()
         outcome = Outcome.unpacked(np.asarray(solved), *self._slots.seen.shape[1:3])
         alive = {c for c, feed in enumerate(self._feeds) if feed.current(t)}
         estimate = self._estimate(t, outcome, newest is not None, len(used), len(used | alive) >= 2)
         self._owed.append(estimate)
         self._doubt(t, outcome.weight, newest)
-        self._sight = sight if moved and used else None
         settling = t - self._since < SETTLING
         if settling:
             self._usual = self._nothing_usual
@@ -264,8 +279,11 @@ class Tracker:
         """Knots by which the window must move on to hold the time t in its last interval."""
         return max(0, int(self._spline.place(t)) - self._spline.intervals + 1)
 
-    def _prepare_next(self, found: Change, t: float, gap: float) -> int:
-        """Take over what the step to t has found, and expect the next instant as soon as lately; the window's shift."""
+    def _prepare_next(self) -> None:
+        """Take over what the last step has found, and expect the next instant as soon as lately."""
+        if self._step is None:
+            return
+        (found, sight, t, gap), self._step = self._step, None
         spline, soon = self._spline, t + min(gap, self._gap, self._spline.spacing)
         self._gap = gap
         owed = next((estimate.t for estimate in self._owed if estimate.t > t - self.lag + ROUNDING), t)
@@ -273,7 +291,7 @@ class Tracker:
         self._slots.make_room(spline)
         self._slots.give_up(spline.shifted(shift).start + self._window.passive * spline.spacing, spline)
         self._linearise(found, shift, self._owed[0].t if self._owed else t)
-        return shift
+        self._sight = sight if shift else None
 
     def _linearise(self, found: Change, shift: int, back: float, but: int | None = None) -> None:
         """Let the window wait for an instant in the slot `but`, with all else that it holds; it may move on first."""

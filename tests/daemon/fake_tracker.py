@@ -33,7 +33,7 @@ class FakeTracker:
     def warm_up(self) -> None:
         time.sleep(float(os.environ.get("FAKE_WARM_UP", "0")))
 
-    def answer(self, t: float, views: Sequence[View]) -> Estimate:
+    def answer(self, t: float, views: Sequence[View], hurried: bool = False) -> Estimate:
         if self.instants and t <= self.instants[-1][0]:
             raise ValueError("time runs backwards")
         orders = {view.xyc[0, 0] for view in views}

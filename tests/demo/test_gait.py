@@ -32,7 +32,7 @@ class Knowing:
     def at(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         return self._spline(t), self._spline(t, 1)
 
-    def answer(self, t: float, views: Sequence[View]) -> Estimate:
+    def answer(self, t: float, views: Sequence[View], hurried: bool = False) -> Estimate:
         q, qd = self.at(t)
         none = np.zeros((0, 3))
         return Estimate(t, q, qd, 0 * q, 1.0, np.ones(1), 1, "tracking", none, np.zeros((0, 4)), none)
