@@ -207,7 +207,8 @@ def calibrate(
 
 @_command(
     "streamfit fit walk.mcap --subject subject.toml -o walk/\n"
-    "streamfit fit walk.mcap -o walk/ --cameras cam_01,cam_03 --lag 0.2 --export c3d,parquet"
+    "streamfit fit walk.mcap -o walk/ --cameras cam_01,cam_03 --lag 0.2 --export c3d,parquet\n"
+    "streamfit fit walk.mcap -o walk/ --video cam_01=one.mp4       also a film, walk/cam_01.mp4"
 )
 @click.argument("session", metavar="SESSION.mcap", type=FILE)
 @click.option(
@@ -226,6 +227,9 @@ def calibrate(
     callback=_names,
     help="Write these too: c3d, csv, parquet.  [default: none]",
 )
+@click.option(
+    "--video", "videos", metavar="CAMERA=FILE", multiple=True, help="Draw the skeleton over this video; repeatable."
+)
 @click.option("--stature", metavar="M", type=click.FloatRange(0.4, 2.6), help="Of the generic skeleton, m.")
 @cameras_option
 @person_option
@@ -238,6 +242,7 @@ def fit(
     lag: float,
     offline: bool,
     exports: list[str] | None,
+    videos: tuple[str, ...],
     stature: float | None,
     cameras: list[str] | None,
     person: str | None,
@@ -247,14 +252,25 @@ def fit(
     """Run the live engine over a recording, as fast as it goes.
 
     Writes kinematics.mot (what the daemon publishes without lag), smoothed.mot, keypoints.trc and model.osim for
-    OpenSim, gait_events.csv, steps.csv and fit.json.
+    OpenSim, gait_events.csv, steps.csv and fit.json; and a film CAMERA.mp4 of each video, whose first frame is taken to
+    be at the start of the recording.
     """
     _prepare_jax()
     from streamfit.commands.fit import fit_session, summary
 
     with progress() as show:
         report = fit_session(
-            session, output, subject, stature, None if offline else lag, cameras, person, skeleton, show, exports or ()
+            session,
+            output,
+            subject,
+            stature,
+            None if offline else lag,
+            cameras,
+            person,
+            skeleton,
+            show,
+            exports or (),
+            videos,
         )
     _say(report, summary(report, output), as_json)
 

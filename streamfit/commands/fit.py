@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from streamfit.commands.film import require_films, write_films
 from streamfit.commands.fit_report import EXPORTS, fit_report, make_folder, write_fit
 from streamfit.commands.live_fit import fit_recording
 from streamfit.commands.offline_fit import fit_whole
 from streamfit.commands.recording import Recording, open_recording
+from streamfit.commands.videos import open_videos
 from streamfit.errors import InputError
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
@@ -25,10 +27,11 @@ def fit_session(
     skeleton: str = "rajagopal",
     show: Show = lambda what, share: None,
     exports: Sequence[str] = (),
+    videos: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Fit a session, write its files into `output` and return its report. InputError.
 
-    `exports` names further formats to write: see EXPORTS.
+    `exports` names further formats to write: see EXPORTS; `videos` are `CAMERA=FILE`, to draw the skeleton over.
 
     With the live engine, or, where `lag` is None, the whole trial at once.
     """
@@ -37,6 +40,9 @@ def fit_session(
     someone = subject_for(recording, body, subject, stature)
     if unknown := set(exports) - set(EXPORTS):
         raise InputError(f"--export {sorted(unknown)[0]!r} is not one of {', '.join(EXPORTS)}")
+    files = open_videos(videos, recording.rig)
+    if files:
+        require_films()
     make_folder(output)
     if lag is None:
         fitted = fit_whole(recording, body, someone, show)
@@ -44,6 +50,7 @@ def fit_session(
         fitted = fit_recording(recording, body, someone, lag, show)
     report = fit_report(recording, fitted, someone, lag)
     write_fit(output, fitted, recording, body, someone, report, exports)
+    write_films(output, files, recording, fitted, body, someone, show)
     return report
 
 

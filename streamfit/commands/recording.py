@@ -22,7 +22,8 @@ DEFAULT_PERSON = "0"
 class Recording:
     """A session file of which one person and some cameras are used.
 
-    `views` counts each person's usable views, `unreadable` the messages that are none, by reason.
+    `views` counts each person's usable views, `unreadable` the messages that are none, by reason; `start` s, capture
+    time of the first message.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Recording:
     views: dict[str, int]
     unreadable: dict[str, int]
     messages: int
+    start: float
 
     def played(self, live: LiveSession, show: Show = lambda what, share: None) -> Iterator[Instant]:
         """The instants that the live engine makes of it, each message arriving when it was recorded to."""
@@ -65,8 +67,9 @@ def open_recording(
     unreadable: Counter[str] = Counter()
     usable: Counter[str] = Counter()
     refused: Counter[str] = Counter()
-    messages = 0
+    messages, start = 0, 0.0
     for message, _ in _messages(file, unreadable):
+        start = start if messages else message.t
         messages += 1
         for view in message.views:
             reason = _refusal(view, rig, keypoints)
@@ -79,7 +82,7 @@ def open_recording(
     chosen = person or (DEFAULT_PERSON if usable[DEFAULT_PERSON] else usable.most_common(1)[0][0])
     if not usable[chosen]:
         raise InputError(f"{path}: person {chosen!r} is not in it; it has {', '.join(sorted(+usable))}")
-    return Recording(path.stem, file, rig, keypoints, chosen, dict(+usable), dict(unreadable), messages)
+    return Recording(path.stem, file, rig, keypoints, chosen, dict(+usable), dict(unreadable), messages, start)
 
 
 def _messages(file: SessionFile, unreadable: Counter[str]) -> Iterator[tuple[KeypointsMessage, float]]:

@@ -1,11 +1,18 @@
-"""A subject's skeleton as lines and points in space, for drawing."""
+"""A subject's skeleton as lines and points in space and in the cameras' images, for drawing."""
 
+import jax
 import mujoco
 import numpy as np
 
+from streamfit.cameras import Lenses, Rig, project
 from streamfit.fit.movements import keypoints_of
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
+
+BENDS = 9
+"""Points along a bone: a lens bends it."""
+BEYOND = 0.5
+"""Widths outside the image from which on lens distortion means nothing."""
 
 
 class StickFigure:
@@ -47,8 +54,30 @@ class StickFigure:
         """(T, N, 3) m, ground frame, for poses (T, D); NaN where the pose is."""
         return self._points(q)[:, self._count :]
 
+    def bones(self, q: np.ndarray) -> np.ndarray:
+        """(T, S, BENDS, 3) m, ground frame: points along every segment, for poses (T, D)."""
+        ends = self.joints(q)[:, self.segments]
+        along = np.linspace(0.0, 1.0, BENDS)[:, None]
+        return (1.0 - along) * ends[:, :, :1] + along * ends[:, :, 1:]
+
     def _points(self, q: np.ndarray) -> np.ndarray:
         return keypoints_of(self._kinematics, q, self._scale, self._places)
+
+
+def in_pixels(rig: Rig, points: np.ndarray) -> np.ndarray:
+    """Points (C, ..., 3), ground frame, each in its own camera's pixels (C, ..., 2); NaN where it cannot be there."""
+    lenses = rig.lenses()
+    straight = lenses._replace(distortion=np.zeros_like(lenses.distortion))
+    size = np.array([camera.size for camera in rig.cameras]).reshape(-1, *(1,) * (points.ndim - 2), 2)
+    pixels, _ = _projected(lenses, points)
+    unbent, visible = _projected(straight, points)
+    near = ((unbent > -BEYOND * size) & (unbent < (1.0 + BEYOND) * size)).all(axis=-1)
+    return np.where((visible & near)[..., None], pixels, np.nan)
+
+
+def _projected(lenses: Lenses, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    projected = jax.vmap(lambda lens, x: project(lens, x))(lenses, points)
+    return np.asarray(projected.pixels), np.asarray(projected.visible)
 
 
 def _farthest_geometry(model: mujoco.MjModel, body: int) -> np.ndarray:

@@ -1,7 +1,8 @@
 """The videos that a recording was made from, as far as they are given: frames by time."""
 
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,19 @@ class Video:
 
     path: Path
     rate: float
+
+    def frames(self) -> Iterator[tuple[float, float, np.ndarray]]:
+        """All frames (h, w, 3; BGR), each with its time from the start (s) and the share (0..1) done with it."""
+        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        count = max(capture.get(cv2.CAP_PROP_FRAME_COUNT), 1.0)
+        try:
+            for index in itertools.count():
+                found, frame = capture.read()
+                if not found:
+                    return
+                yield index / self.rate, min(1.0, (index + 1) / count), frame
+        finally:
+            capture.release()
 
     def frame(self, seconds: float) -> np.ndarray | None:
         """The frame (h, w, 3; RGB) nearest to that time from the start; None beyond the ends."""

@@ -26,7 +26,12 @@ class Frames:
     def clearest(self, number: int) -> np.ndarray | None:
         """The person (K, 3) that is seen with most confidence; None for nobody, or no such picture."""
         people = self.people.get(number)
-        return None if people is None or not len(people) else people[int(np.argmax(people[..., 2].sum(1)))]
+        return None if people is None else clearest(people)
+
+
+def clearest(people: np.ndarray) -> np.ndarray | None:
+    """Of people (P, K, 3) the one who is seen with most confidence; None for nobody."""
+    return people[int(np.argmax(people[..., 2].sum(1)))] if len(people) else None
 
 
 def read_frames(folder: Path) -> Frames:

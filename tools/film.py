@@ -1,0 +1,151 @@
+#!/usr/bin/env python
+"""From the videos of calibrated cameras to joint angles, in one command: detect, fit, draw.
+
+MediaPipe, in the environment that tools/mediapipe_env.sh makes, finds the person; `streamfit fit` does the rest.
+"""
+
+import re
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+import zmq
+
+from streamfit.daemon.threads import single_threaded
+
+single_threaded()
+
+from streamfit.cameras import Rig  # noqa: E402 - JAX only now
+from streamfit.commands.fit import fit_session, summary  # noqa: E402
+from streamfit.commands.videos import open_videos  # noqa: E402
+from streamfit.errors import InputError  # noqa: E402
+from streamfit.files import read_text  # noqa: E402
+from streamfit.session.mcap_file import SessionWriter  # noqa: E402
+from streamfit.skeleton import KeypointSet  # noqa: E402
+from streamfit.view.terminal import Show, progress, run  # noqa: E402
+from streamfit.wire.messages import KeypointsMessage, ViewMessage, decode_ingest  # noqa: E402
+from streamfit.wire.packing import VERSION, encode  # noqa: E402
+
+ROOT = Path(__file__).parent.parent
+PYTHON = ROOT / ".venv-mediapipe" / "bin" / "python"
+DETECT = ROOT / "tools" / "detect_mediapipe.py"
+SESSION = "film"
+FILE = click.Path(path_type=Path)
+LATE = 500
+"""ms for messages that are still under way when the detector has ended."""
+
+
+@click.command(
+    epilog="""\b
+Example:
+  tools/film.py cameras.toml cam_01=one.mp4 cam_02=two.mp4 cam_03=three.mp4 -o walk/ --stature 1.78
+The first frames of all videos are taken to be of the same moment.
+"""
+)
+@click.argument("calibration", metavar="cameras.toml", type=FILE)
+@click.argument("sources", metavar="CAMERA=VIDEO...", nargs=-1, required=True)
+@click.option("-o", "output", metavar="DIR", required=True, type=FILE, help="The folder to make.")
+@click.option("--subject", metavar="subject.toml", type=FILE, help="The calibrated person, for `mediapipe33`.")
+@click.option("--stature", metavar="M", type=click.FloatRange(0.4, 2.6), help="Else: of the generic skeleton, m.")
+@click.option("--offline", is_flag=True, help="Fit the whole trial at once instead of live.")
+@click.option("--python", type=FILE, default=PYTHON, help="That has MediaPipe.  [default: what mediapipe_env.sh made]")
+def film(
+    calibration: Path,
+    sources: tuple[str, ...],
+    output: Path,
+    subject: Path | None,
+    stature: float | None,
+    offline: bool,
+    python: Path,
+) -> None:
+    """Make of videos a session file, joint angles and all else that `fit` writes, and films with the skeleton drawn."""
+    rig = Rig.from_toml(read_text(calibration), str(calibration))
+    videos = open_videos(sources, rig)
+    if len(videos) < 2:
+        raise InputError("one video is not enough: a pose needs two cameras")
+    if not python.is_file():
+        raise InputError(f"{python}: no such interpreter; tools/mediapipe_env.sh makes it")
+    if output.exists():
+        raise InputError(f"{output} exists already: name another folder")
+    rig = rig.select([name for name in rig.names if name in videos])
+    output.mkdir(parents=True)
+    session = output / f"{SESSION}.mcap"
+    with progress() as show:
+        _record(session, rig, _detected(python, sources, rig, show))
+        report = fit_session(
+            session,
+            output,
+            subject,
+            stature,
+            lag=None if offline else 0.1,
+            show=show,
+            videos=sources,
+        )
+    click.echo(summary(report, output))
+
+
+def _detected(python: Path, sources: tuple[str, ...], rig: Rig, show: Show) -> dict[float, list[dict[str, Any]]]:
+    """The views by capture time (s from the start), in the calibration's pixels. InputError where nothing is found."""
+    captures = {name: cv2.VideoCapture(file) for name, _, file in (source.partition("=") for source in sources)}
+    frames = sum(capture.get(cv2.CAP_PROP_FRAME_COUNT) for capture in captures.values())
+    larger = {c.name: c.size[0] / captures[c.name].get(cv2.CAP_PROP_FRAME_WIDTH) for c in rig.cameras}
+    views: dict[float, list[dict[str, Any]]] = defaultdict(list)
+    with zmq.Context() as context, context.socket(zmq.PULL) as pull:
+        pull.set(zmq.LINGER, 0)
+        ingest = f"tcp://127.0.0.1:{pull.bind_to_random_port('tcp://127.0.0.1')}"
+        command = [python, DETECT, *sources, "--session", SESSION, "--ingest", ingest, "--speed", "0"]
+        with _process([str(part) for part in command]) as detector:
+            done = 0
+            while pull.poll(LATE) or detector.poll() is None:
+                if not pull.poll(0):
+                    continue
+                message = decode_ingest(pull.recv())
+                assert isinstance(message, KeypointsMessage)
+                views[message.t] += [_enlarged(view, larger[view.camera]) for view in message.views]
+                done += 1
+                show("looking for the person", min(1.0, done / max(frames, 1)))
+            said = detector.communicate()[0]
+    dropped = sum(int(count) for count in re.findall(r"(\d+) dropped", said))
+    if detector.returncode or dropped:
+        last = (said.strip().splitlines() or ["it said nothing"])[-1]
+        raise InputError(f"the detector failed ({dropped} pictures dropped): {last[:300]}")
+    if not views:
+        raise InputError("nobody was found in any of the videos")
+    return views
+
+
+def _enlarged(view: ViewMessage, factor: float) -> dict[str, Any]:
+    """A view of an image that was calibrated so much larger; pixels count from the middle of the first."""
+    xyc = view.xyc.copy()
+    seen = xyc[:, 2] > 0.0
+    xyc[seen, :2] = factor * (xyc[seen, :2] + 0.5) - 0.5
+    return {"camera": view.camera, "xyc": xyc}
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait()
+
+
+def _record(path: Path, rig: Rig, views: dict[float, list[dict[str, Any]]]) -> None:
+    """The session file; it begins with the videos, whoever is seen by then."""
+    keypoints = KeypointSet.load("mediapipe33")
+    with SessionWriter(path, rig.to_toml(), keypoints.to_toml()) as writer:
+        for t, seen in sorted(({0.0: []} | views).items(), key=lambda item: item[0]):
+            payload = encode({"v": VERSION, "type": "keypoints", "session": SESSION, "t": t, "views": seen})
+            writer.write("keypoints", payload, round(t * 1e9), round(t * 1e9))
+
+
+if __name__ == "__main__":
+    run(film)
