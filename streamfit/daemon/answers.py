@@ -1,6 +1,5 @@
 """Estimates as the maps that are published."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from streamfit.fit.estimate import Estimate
 from streamfit.gait import Contacts, FootEvent, Step
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
+from streamfit.wire import published
 from streamfit.wire.packing import VERSION
 
 Answer = tuple[str, dict[str, Any]]
@@ -19,8 +19,8 @@ Answer = tuple[str, dict[str, Any]]
 
 def model(session: str, person: str, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject) -> Answer:
     """What every vector of this person's other messages means."""
-    topic, payload = _head("model", session, person)
-    payload |= {
+    payload: published.Model = {
+        **_head("model", session, person),
         "coordinates": list(skeleton.coordinates),
         "units": list(skeleton.units),
         "bodies": list(skeleton.bodies),
@@ -30,36 +30,36 @@ def model(session: str, person: str, skeleton: Skeleton, rig: Rig, keypoints: Ke
         "skeleton": skeleton.name,
         "software": f"streamfit {__version__}",
     }
-    return topic, payload
+    return _answer(payload)
 
 
 def kinematics(session: str, person: str, estimate: Estimate, contacts: Contacts | None) -> Answer:
     """The answer to an instant; `latency` is yet to be added. No contacts where the skeleton has no feet."""
-    topic, payload = _head("kinematics", session, person)
-    return topic, payload | _motion(estimate, contacts)
+    return _answer(_motion("kinematics", session, person, estimate, contacts))
 
 
 def smoothed(session: str, person: str, estimate: Estimate, contacts: Contacts | None, lag: float) -> Answer:
     """The same instant again, `lag` s later; `latency` is yet to be added."""
-    topic, payload = _head("smoothed", session, person)
-    return topic, payload | _motion(estimate, contacts) | {"lag": lag}
+    payload: published.Smoothed = {**_motion("smoothed", session, person, estimate, contacts), "lag": lag}
+    return _answer(payload)
 
 
 def bodies(session: str, person: str, estimate: Estimate) -> Answer:
     """Where the bodies and keypoints are, in the world frame of the cameras."""
-    topic, payload = _head("bodies", session, person)
-    return topic, payload | {
+    payload: published.Bodies = {
+        **_head("bodies", session, person),
         "t": estimate.t,
         "position": estimate.position,
         "quaternion": estimate.quaternion,
         "keypoints": estimate.keypoints,
     }
+    return _answer(payload)
 
 
 def gait(session: str, person: str, event: FootEvent, detected: float, to_ground: np.ndarray) -> Answer:
     """A foot event; `to_ground` (3, 3) takes world vectors to the ground frame."""
-    topic, payload = _head("gait", session, person)
-    return topic, payload | {
+    payload: published.Gait = {
+        **_head("gait", session, person),
         "event": event.kind,
         "side": event.side,
         "t": event.t,
@@ -67,21 +67,42 @@ def gait(session: str, person: str, event: FootEvent, detected: float, to_ground
         "detected": detected,
         "position": event.position @ to_ground,
     }
+    return _answer(payload)
 
 
 def steps(session: str, person: str, step: Step) -> Answer:
     """What a foot strike closes."""
-    topic, payload = _head("steps", session, person)
-    return topic, payload | asdict(step)
+    payload: published.Steps = {
+        **_head("steps", session, person),
+        "side": step.side,
+        "t": step.t,
+        "step_length": step.step_length,
+        "stride_length": step.stride_length,
+        "step_width": step.step_width,
+        "step_time": step.step_time,
+        "stride_time": step.stride_time,
+        "stance_time": step.stance_time,
+        "swing_time": step.swing_time,
+        "double_support_time": step.double_support_time,
+        "cadence": step.cadence,
+        "speed": step.speed,
+    }
+    return _answer(payload)
 
 
-def _head(kind: str, session: str, person: str) -> Answer:
-    return f"{kind}/{session}/{person}", {"v": VERSION, "type": kind, "session": session, "person": person}
+def _head(kind: str, session: str, person: str) -> published.Published:
+    return {"v": VERSION, "type": kind, "session": session, "person": person}
 
 
-def _motion(estimate: Estimate, contacts: Contacts | None) -> dict[str, Any]:
-    feet = {} if contacts is None else {"contact_left": contacts.left, "contact_right": contacts.right}
-    return feet | {
+def _answer(payload: published.Published) -> Answer:
+    return f"{payload['type']}/{payload['session']}/{payload['person']}", {**payload}
+
+
+def _motion(
+    kind: str, session: str, person: str, estimate: Estimate, contacts: Contacts | None
+) -> published.Kinematics:
+    payload: published.Kinematics = {
+        **_head(kind, session, person),
         "t": estimate.t,
         "q": estimate.q,
         "qd": estimate.qd,
@@ -90,3 +111,6 @@ def _motion(estimate: Estimate, contacts: Contacts | None) -> dict[str, Any]:
         "views": estimate.views,
         "state": estimate.state,
     }
+    if contacts is not None:
+        payload |= {"contact_left": contacts.left, "contact_right": contacts.right}
+    return payload

@@ -20,7 +20,8 @@ class _Table(BaseModel):
 
 
 class Ingest(_Table):
-    """[ingest]: `wait` s, for the views of an instant."""
+    """[ingest]: where detectors send to. `sync` says whether cameras are triggered together or run free; `wait` s, for
+    the views of an instant."""
 
     bind: Endpoint = "tcp://127.0.0.1:5570"
     sync: Literal["auto", "triggered", "free"] = "auto"
@@ -28,19 +29,19 @@ class Ingest(_Table):
 
 
 class Publish(_Table):
-    """[publish]"""
+    """[publish]: where consumers subscribe."""
 
     bind: Endpoint = "tcp://127.0.0.1:5571"
 
 
 class Control(_Table):
-    """[control]"""
+    """[control]: where requests go to."""
 
     bind: Endpoint = "tcp://127.0.0.1:5572"
 
 
 class Http(_Table):
-    """[http]: HOST:PORT."""
+    """[http]: HOST:PORT of the live page, `/metrics` and `/healthz`; another address than loopback must be allowed."""
 
     bind: Annotated[str, Field(pattern=r"^\S+:\d+$")] = "127.0.0.1:5573"
     allow_remote: bool = False
@@ -54,7 +55,8 @@ class Security(_Table):
 
 
 class Session(_Table):
-    """[session]: what a session is opened with when its first message comes. `stature` m."""
+    """[session]: files that a session is opened with when its first message comes. `keypoints` also a built-in name;
+    `stature` m, of who has no `subject`."""
 
     cameras: str
     keypoints: str = "halpe26"

@@ -139,8 +139,9 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         """What the status topic says, but for `seq`."""
-        peers = {"peers": self._sockets.guard.status(), "refused": self._sockets.guard.refused}
-        return status(self.health, self.sessions, self._alarms.texts) | peers | {"consumers": self._consumers.status()}
+        guard = self._sockets.guard
+        peers = {"peers": guard.status(), "refused": guard.refused, "consumers": self._consumers.status()}
+        return {**status(self.health, self.sessions, self._alarms.texts), **peers}
 
     def calibrate(self, session: Session, seconds: float) -> float:
         """Begin to fit a session's last seconds; how many there are. Raises ControlError."""

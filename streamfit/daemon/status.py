@@ -5,13 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from streamfit.daemon.cadence import RECENT
 from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
+from streamfit.wire import published
 from streamfit.wire.packing import VERSION
 
 
@@ -23,7 +24,7 @@ class Health:
     `rejected` and `details` are of messages that belong to no session; `alarms` by what they are about.
     """
 
-    state: str = "starting"
+    state: Literal["starting", "ready", "stopping"] = "starting"
     started: float = field(default_factory=time.monotonic)
     compilations: int = 0
     late_compilations: int = 0
@@ -32,7 +33,7 @@ class Health:
     alarms: dict[str, str] = field(default_factory=dict)
 
 
-def status(health: Health, sessions: Sessions | None, alarms: list[str]) -> dict[str, Any]:
+def status(health: Health, sessions: Sessions | None, alarms: list[str]) -> published.Status:
     """The payload of the `status` topic but for `seq`."""
     by_name = sessions.by_name if sessions else {}
     return {
@@ -48,7 +49,7 @@ def status(health: Health, sessions: Sessions | None, alarms: list[str]) -> dict
     }
 
 
-def session_status(session: Session) -> dict[str, Any]:
+def session_status(session: Session) -> published.SessionStatus:
     """What the status says of one session. Times in s, residuals in px.
 
     A camera's `offset_t` is how far its clock is ahead of the median camera's, `drift` (s/s) how that grows; both are

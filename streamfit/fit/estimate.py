@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class Estimate:
     rms_px: float
     rms_px_camera: np.ndarray
     views: int
-    state: str
+    state: Literal["tracking", "coasting", "lost"]
     """`tracking`, `coasting` or `lost`."""
     position: np.ndarray
     """(B, 3) m, world frame of the cameras."""

@@ -14,6 +14,7 @@ from standing import standing_views
 from streamfit.cameras import Rig
 from streamfit.session.mcap_file import read_session
 from streamfit.skeleton import KeypointSet
+from streamfit.wire import published
 from streamfit.wire.packing import encode
 
 RIG = Rig.load(CONFIGS / "cameras.toml")
@@ -42,6 +43,22 @@ def test_each_new_subscriber_is_told_the_model(fake_daemon: DaemonProcess, clien
         client.listen(0.3)
     assert not client.payloads("model/told/0")
     assert client.ask("close", session="told")["ok"]
+
+
+def test_messages_hold_the_keys_that_their_types_say(client: Client) -> None:
+    for i in range(30):
+        client.keypoints("keys", i / 100, views())
+    kinds = {"model": published.Model, "kinematics": published.Kinematics, "smoothed": published.Smoothed}
+    kinds |= {"bodies": published.Bodies, "status": published.Status}
+    for name, kind in kinds.items():
+        message = client.wait_for(name if name == "status" else f"{name}/keys/0")
+        required = {*kind.__required_keys__, *(set(published.LATER) & kind.__optional_keys__)}
+        assert required <= message.keys() <= required | kind.__optional_keys__, name
+    session = client.ask("status")["result"]["sessions"]["keys"]
+    assert session.keys() == published.SessionStatus.__annotations__.keys()
+    for camera in session["cameras"].values():
+        assert camera.keys() == published.CameraStatus.__annotations__.keys()
+    assert client.ask("close", session="keys")["ok"]
 
 
 def test_the_end_answers_what_is_left_and_closes(client: Client) -> None:
