@@ -113,7 +113,7 @@ def bridge(publish: str, topic: str, session: str, osc: str | None, keys: Path |
     sinks: dict[str, tuple[list[str], Sink]] = {}
     with zmq.Context() as context, connect(context, zmq.SUB, publish, keys) as socket:
         for kind in ("model", topic, "gait"):
-            socket.subscribe(f"{kind}/{session}")
+            socket.subscribe(f"{kind}/{session}/" if session else f"{kind}/")
         heard = wait_for_daemon(socket, publish)
         while True:
             for _, payload in heard or [socket.recv_multipart()]:

@@ -18,6 +18,8 @@ import numpy as np
 from streamfit.client.detector import INGEST, Detector
 from streamfit.client.detectors import from_mediapipe
 from streamfit.errors import InputError
+from streamfit.files import numbers, parse_toml, read_text
+from streamfit.view.terminal import named_source
 
 START = 120.0
 """s that the slowest of the processes may take to load its model."""
@@ -33,6 +35,12 @@ Examples:
 """
 )
 @click.argument("sources", metavar="CAMERA=VIDEO...", nargs=-1, required=True)
+@click.option(
+    "--cameras",
+    metavar="cameras.toml",
+    type=click.Path(path_type=Path),
+    help="Send pixels of the size calibrated there.  [default: of the pictures]",
+)
 @click.option("--session", default="room", show_default=True)
 @click.option("--ingest", default=INGEST, show_default=True, help="Where the daemon takes keypoints.")
 @click.option(
@@ -46,15 +54,25 @@ Examples:
 )
 @click.option("--end", is_flag=True, help="Say at the end that no more will come: the session closes.")
 def detect(
-    sources: tuple[str, ...], session: str, ingest: str, keys: Path | None, speed: float, model: int, end: bool
+    sources: tuple[str, ...],
+    cameras: Path | None,
+    session: str,
+    ingest: str,
+    keys: Path | None,
+    speed: float,
+    model: int,
+    end: bool,
 ) -> None:
     """Feed a daemon whose keypoints are `mediapipe33` from files (by their own times) or cameras (as they come)."""
     try:
-        cameras = dict(_named(source) for source in sources)
-        barrier = multiprocessing.Barrier(len(cameras) + 1)
+        videos = dict(_named(source) for source in sources)
+        sizes = {} if cameras is None else _sizes(cameras, list(videos))
+        barrier = multiprocessing.Barrier(len(videos) + 1)
         workers = [
-            multiprocessing.Process(target=_watch, args=(name, video, session, ingest, keys, speed, model, barrier))
-            for name, video in cameras.items()
+            multiprocessing.Process(
+                target=_watch, args=(name, video, sizes.get(name), session, ingest, keys, speed, model, barrier)
+            )
+            for name, video in videos.items()
         ]
         for worker in workers:
             worker.start()
@@ -76,20 +94,38 @@ def detect(
 
 
 def _named(source: str) -> tuple[str, str]:
-    name, equals, video = source.partition("=")
-    if not equals or not name or not video:
-        raise InputError(f"{source!r}: say which camera it is, as cam_01={source}")
+    name, video = named_source(source)
     if not video.isdigit() and not Path(video).exists():
         raise InputError(f"{video}: no such video or camera")
     return name, video
 
 
+def _sizes(calibration: Path, names: list[str]) -> dict[str, tuple[int, int]]:
+    """Width and height of the cameras as they were calibrated. InputError."""
+    tables = [x for x in parse_toml(read_text(calibration), str(calibration)).values() if isinstance(x, dict)]
+    sizes = {
+        x["name"]: (int(w), int(h)) for x in tables if "name" in x for w, h in [numbers(x, "size", (2,), x["name"])]
+    }
+    for name in names:
+        if name not in sizes:
+            raise InputError(f"no camera {name!r} in {calibration}; there are {', '.join(sizes)}")
+    return sizes
+
+
 def _watch(
-    camera: str, video: str, session: str, ingest: str, keys: Path | None, speed: float, model: int, barrier: Barrier
+    camera: str,
+    video: str,
+    size: tuple[int, int] | None,
+    session: str,
+    ingest: str,
+    keys: Path | None,
+    speed: float,
+    model: int,
+    barrier: Barrier,
 ) -> None:
     """One camera, until its video ends. Where it cannot begin, none does."""
     try:
-        _detect(camera, video, session, ingest, keys, speed, model, barrier)
+        _detect(camera, video, size, session, ingest, keys, speed, model, barrier)
     except threading.BrokenBarrierError:
         sys.exit(1)
     except BaseException:
@@ -98,7 +134,15 @@ def _watch(
 
 
 def _detect(
-    camera: str, video: str, session: str, ingest: str, keys: Path | None, speed: float, model: int, barrier: Barrier
+    camera: str,
+    video: str,
+    size: tuple[int, int] | None,
+    session: str,
+    ingest: str,
+    keys: Path | None,
+    speed: float,
+    model: int,
+    barrier: Barrier,
 ) -> None:
     import mediapipe
 
@@ -125,7 +169,7 @@ def _detect(
                 time.sleep(max(0.0, began + t / speed - time.monotonic()))
             found = pose.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).pose_landmarks
             marks = None if found is None else np.array([(m.x, m.y, m.z, m.visibility) for m in found.landmark])
-            height, width = picture.shape[:2]
+            width, height = size or picture.shape[1::-1]
             xyc = from_mediapipe(marks, width, height)
             if xyc is not None:
                 detector.send(t, {camera: xyc}, frame=frame)

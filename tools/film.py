@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import cv2
 import zmq
 
 from streamfit.daemon.threads import single_threaded
@@ -21,14 +20,16 @@ from streamfit.daemon.threads import single_threaded
 single_threaded()
 
 from streamfit.cameras import Rig  # noqa: E402 - JAX only now
+from streamfit.commands.film import check_films  # noqa: E402
 from streamfit.commands.fit import fit_session, summary  # noqa: E402
+from streamfit.commands.fit_report import make_folder  # noqa: E402
 from streamfit.commands.videos import open_videos  # noqa: E402
 from streamfit.errors import InputError  # noqa: E402
 from streamfit.files import read_text  # noqa: E402
 from streamfit.session.mcap_file import SessionWriter  # noqa: E402
 from streamfit.skeleton import KeypointSet  # noqa: E402
 from streamfit.view.terminal import Show, progress, run  # noqa: E402
-from streamfit.wire.messages import KeypointsMessage, ViewMessage, decode_ingest  # noqa: E402
+from streamfit.wire.messages import KeypointsMessage, decode_ingest  # noqa: E402
 from streamfit.wire.packing import VERSION, encode  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
@@ -73,10 +74,13 @@ def film(
     if output.exists():
         raise InputError(f"{output} exists already: name another folder")
     rig = rig.select([name for name in rig.names if name in videos])
-    output.mkdir(parents=True)
     session = output / f"{SESSION}.mcap"
+    check_films(output, videos)
     with progress() as show:
-        _record(session, rig, _detected(python, sources, rig, show))
+        frames = sum(video.count for video in videos.values())
+        views = _detected(python, calibration, sources, frames, show)
+        make_folder(output)
+        _record(session, rig, views)
         report = fit_session(
             session,
             output,
@@ -89,16 +93,27 @@ def film(
     click.echo(summary(report, output))
 
 
-def _detected(python: Path, sources: tuple[str, ...], rig: Rig, show: Show) -> dict[float, list[dict[str, Any]]]:
+def _detected(
+    python: Path, calibration: Path, sources: tuple[str, ...], frames: int, show: Show
+) -> dict[float, list[dict[str, Any]]]:
     """The views by capture time (s from the start), in the calibration's pixels. InputError where nothing is found."""
-    captures = {name: cv2.VideoCapture(file) for name, _, file in (source.partition("=") for source in sources)}
-    frames = sum(capture.get(cv2.CAP_PROP_FRAME_COUNT) for capture in captures.values())
-    larger = {c.name: c.size[0] / captures[c.name].get(cv2.CAP_PROP_FRAME_WIDTH) for c in rig.cameras}
     views: dict[float, list[dict[str, Any]]] = defaultdict(list)
     with zmq.Context() as context, context.socket(zmq.PULL) as pull:
         pull.set(zmq.LINGER, 0)
         ingest = f"tcp://127.0.0.1:{pull.bind_to_random_port('tcp://127.0.0.1')}"
-        command = [python, DETECT, *sources, "--session", SESSION, "--ingest", ingest, "--speed", "0"]
+        command = [
+            python,
+            DETECT,
+            *sources,
+            "--cameras",
+            calibration,
+            "--session",
+            SESSION,
+            "--ingest",
+            ingest,
+            "--speed",
+            "0",
+        ]
         with _process([str(part) for part in command]) as detector:
             done = 0
             while pull.poll(LATE) or detector.poll() is None:
@@ -106,7 +121,7 @@ def _detected(python: Path, sources: tuple[str, ...], rig: Rig, show: Show) -> d
                     continue
                 message = decode_ingest(pull.recv())
                 assert isinstance(message, KeypointsMessage)
-                views[message.t] += [_enlarged(view, larger[view.camera]) for view in message.views]
+                views[message.t] += [{"camera": view.camera, "xyc": view.xyc} for view in message.views]
                 done += 1
                 show("looking for the person", min(1.0, done / max(frames, 1)))
             said = detector.communicate()[0]
@@ -117,14 +132,6 @@ def _detected(python: Path, sources: tuple[str, ...], rig: Rig, show: Show) -> d
     if not views:
         raise InputError("nobody was found in any of the videos")
     return views
-
-
-def _enlarged(view: ViewMessage, factor: float) -> dict[str, Any]:
-    """A view of an image that was calibrated so much larger; pixels count from the middle of the first."""
-    xyc = view.xyc.copy()
-    seen = xyc[:, 2] > 0.0
-    xyc[seen, :2] = factor * (xyc[seen, :2] + 0.5) - 0.5
-    return {"camera": view.camera, "xyc": xyc}
 
 
 @contextmanager

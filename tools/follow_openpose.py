@@ -3,6 +3,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,11 +13,16 @@ import numpy as np
 from streamfit.client.detector import INGEST, Detector
 from streamfit.errors import InputError
 from streamfit.imports.openpose import FRAME, clearest, read_people
-from streamfit.view.terminal import run
+from streamfit.session.extras import needed
+from streamfit.view.terminal import named_source, run
 
 FILE = click.Path(path_type=Path)
 STEP, GATHER = 2, 10
 """ms between two looks at what the kernel tells of the folders, and for which changes are gathered."""
+ASTRAY = 2.0
+"""s between a frame number's time and that of its file: the numbers have begun anew, or the rate is another."""
+REMEMBERED = 1024
+"""Files of which one knows that they have been sent."""
 PATIENCE = 1.0
 """s after which a file that is still not whole is given up."""
 
@@ -57,9 +63,7 @@ def follow(sources: tuple[str, ...], session: str, ingest: str, keys: Path | Non
 def _folders(sources: tuple[str, ...]) -> dict[Path, str]:
     folders: dict[Path, str] = {}
     for source in sources:
-        camera, equals, folder = source.partition("=")
-        if not equals or not camera or not folder:
-            raise InputError(f"{source!r}: say which camera it is, as cam_01={source}")
+        camera, folder = named_source(source)
         path = Path(folder).resolve()
         if not path.is_dir():
             raise InputError(f"{folder}: no such folder; make it, or start OpenPose first")
@@ -77,21 +81,18 @@ class _Follower:
         self._folders, self._detector, self._rate = folders, detector, rate
         self._start: float | None = None
         self._unread: dict[Path, float] = {}
-        self._done: dict[Path, int] = dict.fromkeys(folders, -1)
+        self._told: deque[tuple[Path, float]] = deque(maxlen=REMEMBERED)
 
     def run(self) -> None:
         """For ever. InputError where what watches folders is not installed."""
-        try:
-            from watchfiles import Change, watch
-        except ImportError:
-            raise InputError("following folders needs watchfiles: pip install 'streamfit[openpose]'") from None
+        watchfiles = needed("watchfiles", "openpose")
         stop = threading.Event()
-        looks = watch(
+        looks = watchfiles.watch(
             *self._folders, step=STEP, debounce=GATHER, recursive=False, stop_event=stop, rust_timeout=250,
             yield_on_timeout=True, raise_interrupt=True,
         )  # fmt: skip
         for changes in looks:
-            new = {Path(path) for change, path in changes if change != Change.deleted and FRAME.search(path)}
+            new = {Path(path) for change, path in changes if change != watchfiles.Change.deleted and FRAME.search(path)}
             for path in sorted(new - self._unread.keys(), key=_number):
                 self._unread[path] = time.monotonic()
             self._read_all()
@@ -111,15 +112,15 @@ class _Follower:
             self._send(path, people, written)
 
     def _send(self, path: Path, people: np.ndarray, written: float) -> None:
-        number, folder = _number(path), path.parent
-        if number <= self._done[folder]:
-            return  # told of twice
-        self._done[folder] = number
-        xyc, t = clearest(people), written
+        if (path, written) in self._told:
+            return  # the kernel tells of a file when it is made and when it is written
+        self._told.append((path, written))
+        number, xyc, t = _number(path), clearest(people), written
         if self._rate is not None:
-            self._start = written - number / self._rate if self._start is None else self._start
+            if self._start is None or abs(self._start + number / self._rate - written) > ASTRAY:
+                self._start = written - number / self._rate
             t = self._start + number / self._rate
-        self._detector.send(t, {} if xyc is None else {self._folders[folder]: xyc}, frame=number)
+        self._detector.send(t, {} if xyc is None else {self._folders[path.parent]: xyc}, frame=number)
 
 
 def _number(path: Path) -> int:

@@ -1,6 +1,5 @@
 """The fitted skeleton drawn over the cameras' videos."""
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -17,6 +16,7 @@ from streamfit.commands.sightings import points_at
 from streamfit.commands.stick_figure import StickFigure, in_pixels
 from streamfit.commands.videos import Video
 from streamfit.errors import InputError
+from streamfit.session.extras import needed
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
 from streamfit.view.plots.style import SIDES
@@ -64,17 +64,19 @@ def write_films(
     return paths
 
 
-def require_films() -> None:
-    """InputError where what writes films is not installed."""
-    if importlib.util.find_spec("av") is None:
-        raise InputError("films need PyAV: pip install 'streamfit[film]'")
+def check_films(folder: Path, videos: Mapping[str, Video]) -> None:
+    """InputError where films of these videos cannot be made, or would be written over them."""
+    if videos:
+        needed("av", "film")
+    for name, video in videos.items():
+        if (folder / f"{name}.mp4").resolve() == video.path.resolve():
+            raise InputError(f"{video.path}: the film of {name} would be written over it; name another folder")
 
 
 @contextmanager
 def _film(path: Path, rate: float) -> Iterator[Callable[[np.ndarray], None]]:
     """Takes frames (h, w, 3; BGR) of one size. InputError where they cannot be written."""
-    import av
-
+    av = needed("av", "film")
     try:
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001), options=QUALITY)
@@ -130,6 +132,7 @@ class _Painter:
 
 
 def _shrunk(frame: np.ndarray) -> np.ndarray:
+    """No larger than LONGEST, and of even edges, as H.264 wants them."""
     share = min(1.0, LONGEST / max(frame.shape[:2]))
     height, width = (2 * max(1, round(share * x / 2)) for x in frame.shape[:2])
-    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) if share < 1.0 else frame.copy()
+    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from streamfit.commands.film import require_films, write_films
+from streamfit.commands.film import check_films, write_films
 from streamfit.commands.fit_report import EXPORTS, fit_report, make_folder, write_fit
 from streamfit.commands.live_fit import fit_recording
 from streamfit.commands.offline_fit import fit_whole
@@ -41,8 +41,7 @@ def fit_session(
     if unknown := set(exports) - set(EXPORTS):
         raise InputError(f"--export {sorted(unknown)[0]!r} is not one of {', '.join(EXPORTS)}")
     files = open_videos(videos, recording.rig)
-    if files:
-        require_films()
+    check_films(output, files)
     make_folder(output)
     if lag is None:
         fitted = fit_whole(recording, body, someone, show)

@@ -17,7 +17,7 @@ from streamfit.rig.intrinsics import Intrinsics, fit_intrinsics
 from streamfit.rig.views import Watched, watch
 from streamfit.rig.world import on_the_board
 from streamfit.view.plots.rig import Seen, coverage_figure, rig_figure
-from streamfit.view.terminal import Show
+from streamfit.view.terminal import Show, named_source
 
 COVERAGE, VIEWS, ERROR = 0.5, 15, 1.0
 """Share of the picture, views, and px: what a camera should have at least, or at most."""
@@ -47,7 +47,7 @@ def calibrate_rig(sources: Sequence[str], output: Path, options: RigOptions, sho
     """
     if output.exists():
         raise InputError(f"{output} exists already: name another file, or move it away")
-    named = [_named(source) for source in sources]
+    named = [named_source(source) for source in sources]
     names = [name for name, _ in named]
     for name in (*names, *(options.offsets or {})):
         if names.count(name) != 1:
@@ -85,13 +85,6 @@ def print_board(board: Board, output: Path) -> str:
         f"{output}: print it {1000 * width:.0f} x {1000 * height:.0f} mm large ({DPI} dpi), glue it onto something "
         f"flat and stiff, and measure: a square must be {1000 * board.square:g} mm"
     )
-
-
-def _named(source: str) -> tuple[str, str]:
-    name, equals, what = source.partition("=")
-    if not (name and equals and what):
-        raise InputError(f"{source!r}: say which camera it is, as cam_01={source}")
-    return name, what
 
 
 def _floor_moment(placed: Placed, options: RigOptions) -> int | None:

@@ -22,17 +22,18 @@ class Video:
 
     path: Path
     rate: float
+    count: int
+    """Of its frames, as its header has it."""
 
     def frames(self) -> Iterator[tuple[float, float, np.ndarray]]:
         """All frames (h, w, 3; BGR), each with its time from the start (s) and the share (0..1) done with it."""
         capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
-        count = max(capture.get(cv2.CAP_PROP_FRAME_COUNT), 1.0)
         try:
             for index in itertools.count():
                 found, frame = capture.read()
                 if not found:
                     return
-                yield index / self.rate, min(1.0, (index + 1) / count), frame
+                yield index / self.rate, min(1.0, (index + 1) / self.count), frame
         finally:
             capture.release()
 
@@ -63,7 +64,7 @@ def _open(path: Path, size: tuple[int, int]) -> Video:
     if not path.is_file():
         raise InputError(f"--video {path}: no such file")
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    rate = capture.get(cv2.CAP_PROP_FPS)
+    rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
     first = _read(capture, 0)
     if first is None or not 0.0 < rate < 10_000.0:
         raise InputError(f"--video {path}: no video that OpenCV can read; convert it, to H.264 in .mp4 for instance")
@@ -73,7 +74,7 @@ def _open(path: Path, size: tuple[int, int]) -> Video:
             f"--video {path}: its frames are {width} x {height}, but its camera was calibrated at "
             f"{size[0]} x {size[1]}; give the video of that camera as it was recorded"
         )
-    return Video(path, float(rate))
+    return Video(path, float(rate), max(1, int(count)))
 
 
 def _read(capture: cv2.VideoCapture, index: int) -> np.ndarray | None:

@@ -47,6 +47,7 @@ from streamfit.fit.window_data import (
     Sight,
     Slots,
     State,
+    packed,
 )
 from streamfit.skeleton import Kinematics
 from streamfit.skeleton.skeleton import ROOT_COORDINATES
@@ -128,10 +129,10 @@ class Window:
         return jax.tree.map(self.settings.real, turned)
 
     @partial(jax.jit, static_argnums=0)
-    def step(self, model: Model, ready: Ready, packed: Float[Array, " S"]) -> tuple[Change, Array, Sight]:
-        """Linearise the newest instant, solve for the control points that it touches, and read the pose; `packed` is
+    def step(self, model: Model, ready: Ready, laid: Float[Array, " S"]) -> tuple[Change, Array, Sight]:
+        """Linearise the newest instant, solve for the control points that it touches, and read the pose; `laid` is
         a `Newest`, the second result an `Outcome`."""
-        newest = Newest.unpacked(packed, len(model.lenses.focal), len(self.kinematics.body))
+        newest = Newest.unpacked(laid, len(model.lenses.focal), len(self.kinematics.body))
         state, size = ready.state, ready.state.controls.shape[1]
         last = self._last_weights(newest.place)
         weights = jnp.pad(last, (self.controls - SUPPORT, 0))
@@ -152,19 +153,19 @@ class Window:
         error = jnp.sqrt(jnp.sum(answered.residual**2, -1))
         found = Change(change, lower, terms.information, terms.force, newest.slot, weights[self.passive :])
         sight = Sight(terms.screws, points, answered.reduced()[0])
-        return found, Outcome(reading, error, answered.weight).packed(), sight
+        return found, packed(Outcome(reading, error, answered.weight)), sight
 
     @partial(jax.jit, static_argnums=0)
     def advance(
-        self, model: Model, ready: Ready, found: Change, usual: Usual, packed: Float[Array, " S"]
+        self, model: Model, ready: Ready, found: Change, usual: Usual, laid: Float[Array, " S"]
     ) -> tuple[Ready, Usual, Array]:
         """All that the next instant can do without: take over what a step has found, look back, shift, linearise again.
 
-        `packed` are the slots. The last result is a `Hindsight`: a reading at an earlier place, and what the last
+        `laid` are the slots. The last result is a `Hindsight`: a reading at an earlier place, and what the last
         fresh slot tells of the clocks.
         """
         cameras, keypoints = len(model.lenses.focal), len(self.kinematics.body)
-        slots = Slots.unpacked(packed, self.settings.slots, (self.settings.fresh - 1, cameras, keypoints, 3))
+        slots = Slots.unpacked(laid, self.settings.slots, (self.settings.fresh - 1, cameras, keypoints, 3))
         state = self._taken(ready, found)
         factor = jnp.block([[ready.lower, jnp.zeros_like(ready.beyond)], [ready.beyond.T, found.lower]])
         reading = self._reading(state, factor, slots.back)
@@ -191,8 +192,8 @@ class Window:
             model.persistent,
             slots.share[-1],
         )
-        seen = Hindsight(information, force, reading)
-        return self._ready(state, weights[:, self.passive :]), usual, seen.packed()
+        seen = packed(Hindsight(information, force, reading))
+        return self._ready(state, weights[:, self.passive :]), usual, seen
 
     @partial(jax.jit, static_argnums=0)
     def ready(self, state: State, place: Float[Array, " N"]) -> Ready:
@@ -217,7 +218,7 @@ class Window:
         """The trajectory at a place: a `Reading`."""
         last = cholesky(ready.information, symmetrize_input=False)
         factor = jnp.block([[ready.lower, jnp.zeros_like(ready.beyond)], [ready.beyond.T, last]])
-        return self._reading(ready.state, factor, at).packed()
+        return packed(self._reading(ready.state, factor, at))
 
     def _reading(self, state: State, factor: Float[Array, "AD AD"], at: Array) -> Reading:
         read, rate = self._weights(at), self._weights(at, 1)

@@ -50,6 +50,14 @@ def _heed_ctrl_c(ignored: "UnraisableHookArgs") -> None:
         sys.__unraisablehook__(ignored)
 
 
+def named_source(text: str) -> tuple[str, str]:
+    """A camera and what belongs to it, from `CAMERA=SOURCE`. InputError."""
+    name, equals, source = text.partition("=")
+    if not (name and equals and source):
+        raise InputError(f"{text!r}: say which camera it is, as cam_01={text}")
+    return name, source
+
+
 class Show(Protocol):
     """Told what is being done, and which share (0..1) of it is."""
 

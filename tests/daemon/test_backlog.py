@@ -23,6 +23,14 @@ def test_the_oldest_make_way_and_leave_their_views() -> None:
     assert len(second.views) == 1
 
 
+def test_who_waits_hurries_those_before() -> None:
+    backlog = Backlog()
+    for i in range(3):
+        backlog.put(instant(i / 100))
+    taken = [backlog.take() for _ in range(4)]
+    assert [one and one.hurried for one in taken] == [True, True, False, None]
+
+
 def test_views_that_are_handed_on_do_not_pile_up() -> None:
     backlog = Backlog()
     for i in range(10_000):

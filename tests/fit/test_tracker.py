@@ -64,6 +64,19 @@ def test_follows_a_person_who_turns_round(scene, tracker_of):
     assert turn[-1] - turn[0] > 2.0 * np.pi
 
 
+def test_in_a_hurry_the_answers_are_the_same(scene, tracker_of):
+    at_ease, hurried = tracker_of(), tracker_of()
+    settled = 0
+    for t in np.arange(0, 0.6, 1 / RATE):
+        views = scene.views(t)
+        one, other = at_ease.answer(t, views), hurried.answer(t, views, hurried=True)
+        np.testing.assert_allclose(other.q, one.q, atol=1e-5)
+        for earlier, same in zip(at_ease.settled(), hurried.settled(), strict=True):
+            np.testing.assert_allclose(same.q, earlier.q, atol=1e-5)
+            settled += 1
+    assert settled > 20
+
+
 def test_tracks_from_the_first_instant(scene, tracker_of):
     estimate, _ = tracker_of().update(10.0, scene.views(10.0))
     assert estimate.state == "tracking"

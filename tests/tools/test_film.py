@@ -53,7 +53,7 @@ class Filmed:
     """(C, T, K, 2)"""
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(TOOL), "cameras.toml", *arguments, "--python", sys.executable]
+        command = [sys.executable, str(TOOL), "--python", sys.executable, "cameras.toml", *arguments]
         environment = {"PYTHONPATH": str(self.folder), "MARKS": str(self.folder / "marks.json")}
         return subprocess.run(
             command, capture_output=True, text=True, env=os.environ | environment, cwd=self.folder, timeout=300
@@ -109,6 +109,10 @@ def test_videos_become_angles_and_films(filmed: Filmed, skeleton: Skeleton) -> N
     ("arguments", "hint"),
     [
         (["cam_01=cam_01.avi", "-o", "new"], "one video is not enough: a pose needs two cameras"),
+        (
+            ["cam_01=cam_01.avi", "cam_03=cam_03.avi", "-o", "new", "--python", "none"],
+            "tools/mediapipe_env.sh makes it",
+        ),
         (["cam_09=cam_01.avi", "-o", "new"], "no camera 'cam_09'; there are cam_01, cam_03, cam_05"),
         (["cam_01=cam_01.avi", "cam_03=cam_03.avi", "-o", "."], "exists already: name another folder"),
     ],

@@ -101,6 +101,25 @@ def test_with_a_rate_the_times_are_those_of_the_frame_numbers(folders: list[Path
         assert received(pull).t == times[2]
 
 
+def test_a_late_picture_and_numbers_that_begin_anew_are_sent_too(folders: list[Path]) -> None:
+    with following(folders, "--rate", "50") as (_, pull):
+        text = content(1.0)
+        with file(folders[0], 200).open("w") as half:
+            half.write(text[:50])
+            half.flush()
+            file(folders[0], 201).write_text(text)
+            later = received(pull)
+            assert later.frame == 201
+            half.write(text[50:])
+        late = received(pull)
+        assert late.frame == 200
+        assert late.t == pytest.approx(later.t - 1 / 50, abs=1e-6)
+        file(folders[1], 0).write_text(text)
+        anew = received(pull)
+        assert anew.frame == 0
+        assert anew.t == pytest.approx(time.time(), abs=1.0)
+
+
 def test_a_file_that_is_never_whole_is_said_and_passed_over(folders: list[Path]) -> None:
     with following(folders) as (process, pull):
         file(folders[0], 1).write_text("{ not")
