@@ -225,7 +225,7 @@ def calibrate(
     "exports",
     metavar="A,B,..",
     callback=_names,
-    help="Write these too: c3d, csv, parquet.  [default: none]",
+    help="Write these too: c3d, csv, parquet, rrd.  [default: none]",
 )
 @click.option(
     "--video", "videos", metavar="CAMERA=FILE", multiple=True, help="Draw the skeleton over this video; repeatable."

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from streamfit.commands.film import check_films, write_films
-from streamfit.commands.fit_report import EXPORTS, fit_report, make_folder, write_fit
+from streamfit.commands.fit_report import check_exports, fit_report, make_folder, write_fit
 from streamfit.commands.live_fit import fit_recording
 from streamfit.commands.offline_fit import fit_whole
 from streamfit.commands.recording import Recording, open_recording
 from streamfit.commands.videos import open_videos
-from streamfit.errors import InputError
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
 from streamfit.view.terminal import Show
@@ -31,15 +30,15 @@ def fit_session(
 ) -> dict[str, Any]:
     """Fit a session, write its files into `output` and return its report. InputError.
 
-    `exports` names further formats to write: see EXPORTS; `videos` are `CAMERA=FILE`, to draw the skeleton over.
+    `exports` names further formats to write: see `fit_report.EXPORTS`; `videos` are `CAMERA=FILE`, to draw
+    the skeleton over.
 
     With the live engine, or, where `lag` is None, the whole trial at once.
     """
     body = Skeleton.load(skeleton)
     recording = open_recording(session, body, cameras, person)
     someone = subject_for(recording, body, subject, stature)
-    if unknown := set(exports) - set(EXPORTS):
-        raise InputError(f"--export {sorted(unknown)[0]!r} is not one of {', '.join(EXPORTS)}")
+    check_exports(exports)
     files = open_videos(videos, recording.rig)
     check_films(output, files)
     make_folder(output)

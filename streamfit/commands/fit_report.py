@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import numpy as np
 from streamfit import __version__
 from streamfit.commands.live_fit import Fitted
 from streamfit.commands.recording import Recording
+from streamfit.commands.rrd import write_rrd
 from streamfit.commands.sightings import sightings
+from streamfit.commands.stick_figure import StickFigure
 from streamfit.errors import InputError
 from streamfit.fit.metrics import Consistency
 from streamfit.session.c3d import write_c3d
+from streamfit.session.extras import needed
 from streamfit.session.frames import columns, write_csv, write_parquet
 from streamfit.session.opensim import write_mot, write_trc
 from streamfit.session.tables import write_gait_events, write_steps
@@ -37,8 +41,17 @@ def make_folder(directory: Path) -> None:
         raise InputError(f"{directory}: cannot be written to; name another folder")
 
 
-EXPORTS = ("c3d", "csv", "parquet")
-"""Formats beside those that are always written."""
+EXPORTS = {"c3d": "ezc3d", "csv": None, "parquet": "pyarrow", "rrd": "rerun"}
+"""Formats beside those that are always written, and the module that each needs."""
+
+
+def check_exports(exports: Sequence[str]) -> None:
+    """InputError where one is not known, or what it needs is not installed."""
+    for name in exports:
+        if name not in EXPORTS:
+            raise InputError(f"--export {name!r} is not one of {', '.join(EXPORTS)}")
+        if (module := EXPORTS[name]) is not None:
+            needed(module, name)
 
 
 def write_fit(
@@ -73,6 +86,8 @@ def write_fit(
             write_csv(directory / "kinematics.csv", table)
         if "parquet" in exports:
             write_parquet(directory / "kinematics.parquet", table)
+        if "rrd" in exports:
+            _write_rerun(directory / "motion.rrd", fitted, recording, skeleton, subject)
         (directory / "fit.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     except OSError as error:
         raise InputError(f"{error.filename or directory}: cannot be written: {error.strerror}") from None
@@ -88,6 +103,30 @@ def _write_model(path: Path, recording: Recording, skeleton: Skeleton, subject: 
         return f"none: {error}"
     path.write_text(model, encoding="utf-8")
     return path.name
+
+
+def _write_rerun(path: Path, fitted: Fitted, recording: Recording, skeleton: Skeleton, subject: Subject) -> None:
+    rig, clock = subject.rig_for(recording.rig)
+    motion, figure = fitted.kinematics, StickFigure(skeleton, recording.keypoints, subject)
+    there = (motion.state != "lost")[:, None]
+    q = np.where(there, motion.q, np.nan)
+    value, sd = (np.where(np.array(skeleton.units) == "rad", np.degrees(x), x) for x in (q, motion.sd))
+    seen: list[list[tuple[float, np.ndarray]]] = [[] for _ in rig.cameras]
+    for view in chain.from_iterable(fitted.views):
+        xy = np.where(view.xyc[:, 2:] > 0.0, view.xyc[:, :2], np.nan)
+        seen[view.camera].append((view.t + clock[view.camera], xy))
+    write_rrd(
+        path,
+        rig,
+        motion.t,
+        figure.joints(q)[:, figure.segments],
+        figure.sides,
+        np.where(there[..., None], fitted.keypoints, np.nan) @ rig.to_ground.T,
+        recording.keypoints.names,
+        {name: (value[:, d], sd[:, d]) for d, name in enumerate(skeleton.coordinates)},
+        seen,
+        fitted.events,
+    )
 
 
 def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: float | None) -> dict[str, Any]:

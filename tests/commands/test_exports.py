@@ -8,8 +8,10 @@ from pathlib import Path
 
 import ezc3d
 import numpy as np
+import pyarrow
 import pyarrow.parquet
 import pytest
+from rerun.chunk import RrdReader
 from simulated import RATE, rig, walk, write_session
 
 from streamfit.commands.fit import fit_session
@@ -27,7 +29,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, skeleton: Skeleton, keypoin
     """The files of a fit to two seconds of a walk."""
     folder = tmp_path_factory.mktemp("exports")
     session = write_session(folder / "walk.mcap", rig(), keypoints, walk(skeleton, keypoints, 2.0))
-    fit_session(session, folder / "out", stature=1.8, exports=("c3d", "csv", "parquet"))
+    fit_session(session, folder / "out", stature=1.8, exports=("c3d", "csv", "parquet", "rrd"))
     return folder / "out"
 
 
@@ -102,6 +104,30 @@ def test_tables_say_their_units(fitted: Path) -> None:
     assert float(read[7]["knee_angle_r_deg"]) == pytest.approx(table["knee_angle_r_deg"][7].as_py())
 
 
+def test_rerun_shows_where_all_was_and_when(fitted: Path, keypoints: KeypointSet) -> None:
+    chunks = {}
+    for chunk in RrdReader(fitted / "motion.rrd").stream():
+        chunks.setdefault((chunk.entity_path, chunk.is_static), pyarrow.table(chunk.to_record_batch()))
+    names, rows = mot(fitted / "kinematics.mot")
+    points = chunks["/keypoints", False]
+    places = np.array(points["Points3D:positions"].to_pylist())
+    np.testing.assert_allclose(places, trc(fitted / "keypoints.trc").reshape(places.shape), atol=1e-5)
+    times = points["capture_time"].cast(pyarrow.int64()).to_numpy() * 1e-9
+    np.testing.assert_allclose(times, rows[:, 0], atol=1e-6)
+    knee = np.array(chunks["/angles/knee_angle_r", False]["Scalars:scalars"].to_pylist())
+    np.testing.assert_allclose(knee[:, 0], rows[:, names.index("knee_angle_r")], atol=1e-6)
+    assert np.all((knee[:, 1] < knee[:, 0]) & (knee[:, 0] < knee[:, 2]))
+    assert {f"/cameras/{camera.name}/seen" for camera in rig().cameras} <= {path for path, _ in chunks}
+    # the skeleton, seen through a camera as Rerun does it, lies on what that camera saw
+    camera, entity = rig().cameras[0], f"/cameras/{rig().cameras[0].name}"
+    lens = chunks[entity, True]
+    turn = np.array(lens["Transform3D:mat3x3"].to_pylist()[0][0]).reshape(3, 3).T
+    origin = np.array(lens["Transform3D:translation"].to_pylist()[0][0])
+    image = (places[50] - origin) @ turn @ camera.matrix.T
+    seen = np.array(chunks[f"{entity}/seen", False]["Points2D:positions"].to_pylist()[50])
+    assert np.median(np.linalg.norm(image[:, :2] / image[:, 2:] - seen, axis=1)) < 30.0
+
+
 def test_what_is_not_known_is_empty(tmp_path: Path) -> None:
     one = np.array([[1.0]])
     table = columns(np.array([0.5]), one, np.nan * one, np.array(["lost"], object), ["knee"], ["rad"])
@@ -113,7 +139,7 @@ def test_unknown_formats_and_missing_packages_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, skeleton: Skeleton, keypoints: KeypointSet
 ) -> None:
     session = write_session(tmp_path / "walk.mcap", rig(), keypoints, walk(skeleton, keypoints, 0.1))
-    with pytest.raises(InputError, match="'xls' is not one of c3d, csv, parquet"):
+    with pytest.raises(InputError, match="'xls' is not one of c3d, csv, parquet, rrd"):
         fit_session(session, tmp_path / "out", exports=("xls",))
     assert not (tmp_path / "out").exists()
     real = builtins.__import__
