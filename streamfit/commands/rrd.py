@@ -44,8 +44,7 @@ def write_rrd(
     know. All times are capture times in s.
     """
     rr, layout = needed("rerun", "rrd"), needed("rerun.blueprint", "rrd")
-    with path.open("wb"):
-        """Fails as other files do where it cannot be written."""
+    path.write_bytes(b"")  # where it cannot be written, this fails as other files do
     stream = rr.RecordingStream("streamfit")
     stream.save(path, layout.Blueprint(_views(layout, angles), collapse_panels=True))
 
@@ -98,7 +97,7 @@ def _views(layout: Any, angles: Mapping[str, Any]) -> Any:
 
 def _log_camera(rr: Any, stream: Any, entity: str, camera: Camera, to_ground: np.ndarray) -> None:
     from_camera = to_ground @ cv2.Rodrigues(camera.rotation)[0].T
-    place = rr.Transform3D(mat3x3=from_camera, translation=-from_camera @ camera.translation)
+    place = rr.Transform3D(mat3x3=from_camera, translation=to_ground @ camera.centre)
     width, height = camera.size
     lens = rr.Pinhole(image_from_camera=camera.matrix, width=width, height=height, image_plane_distance=IMAGE)
     stream.log(entity, place, lens, static=True)
