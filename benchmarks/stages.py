@@ -19,8 +19,8 @@ from streamfit.daemon.guard import Guard
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.publisher import Publisher
 from streamfit.fit.clocks import Clocks
-from streamfit.fit.estimate import Estimate, View
-from streamfit.fit.tracker import Tracker
+from streamfit.fit.estimate import Estimate
+from streamfit.fit.tracker import Sighting, Tracker
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 from streamfit.wire.messages import KeypointsMessage, decode_ingest
@@ -114,9 +114,9 @@ class Engine:
         engine = self
 
         class Timed(Tracker):
-            def answer(self, t: float, views: Sequence[View], hurried: bool = False) -> Estimate:
+            def answer(self, instants: Sequence[Sighting], hurried: bool = False) -> list[Estimate]:
                 began = time.perf_counter()
-                answered = super().answer(t, views, hurried)
+                answered = super().answer(instants, hurried)
                 engine._fitting += time.perf_counter() - began
                 return answered
 

@@ -8,6 +8,9 @@ from streamfit.daemon.instants import Arrival, Instant
 MAX_INSTANTS = 32  # as many as tools/replay.py has under way at most
 MAX_AGE = 0.5  # s of capture time; no window reaches farther back
 MAX_VIEWS = 1024
+TOGETHER = 4
+"""Instants that are answered together at most, and the s that they may be apart: so many the window can take."""
+SPAN = 0.05
 
 
 class Backlog:
@@ -28,12 +31,16 @@ class Backlog:
             self._instants.appendleft(replace(heir, views=_joined(oldest, heir)))
             self.skipped += 1
 
-    def take(self) -> Instant | None:
-        """The next instant to answer."""
-        if not self._instants:
-            return None
-        instant = self._instants.popleft()
-        return replace(instant, hurried=True) if self._instants else instant
+    def take(self) -> list[Instant]:
+        """The next instants to answer together; none where none waits."""
+        taken: list[Instant] = []
+        while self._instants and len(taken) < TOGETHER and (not taken or _go_together(taken, self._instants[0])):
+            taken.append(self._instants.popleft())
+        return taken
+
+
+def _go_together(taken: list[Instant], another: Instant) -> bool:
+    return another.persons == taken[0].persons and taken[-1].t < another.t <= taken[0].t + SPAN
 
 
 def _joined(oldest: Instant, heir: Instant) -> tuple[Arrival, ...]:

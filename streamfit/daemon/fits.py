@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -91,21 +91,26 @@ class Fits:
         make_room_for_compilations()
         self._new_tracker().warm_up()
 
-    def solve(self, instant: Instant) -> Iterator[list[Answer]]:
-        """The answers to an instant as they are ready: model, kinematics, bodies; then smoothed, gait, steps."""
-        was_set_back = instant.t <= self._last_t
+    def solve(self, instants: Sequence[Instant], hurried: bool = False) -> Iterator[list[Answer]]:
+        """The answers to instants as they are ready: model, kinematics, bodies; then smoothed, gait, steps.
+
+        The instants are of the same persons and are answered together; behind `hurried` ones others wait.
+        """
+        was_set_back = instants[0].t <= self._last_t
         owed = self.finish() if was_set_back else []
-        self._last_t = instant.t
-        self._remember_arrival(instant)
-        for person in (set(self._trackers) | self._introduced) - set(instant.persons):
+        self._last_t = instants[-1].t
+        for instant in instants:
+            self._remember_arrival(instant)
+        persons = instants[-1].persons
+        for person in (set(self._trackers) | self._introduced) - set(persons):
             if person in self._trackers:
                 owed += self._owed(person, self._trackers.pop(person))
             self._introduced.discard(person)
             self.states.pop(person, None)
         yield self._dated(owed)
-        for person in instant.persons:
-            yield self._dated(self._answer(person, instant))
-        for person in instant.persons:
+        for person in persons:
+            yield self._dated(self._answer(person, instants, hurried))
+        for person in persons:
             yield self._dated(self._settled(person))
 
     def finish(self) -> list[Answer]:
@@ -123,29 +128,33 @@ class Fits:
         self._gaits.clear()
         self._introduced.clear()
 
-    def _answer(self, person: str, instant: Instant) -> list[Answer]:
+    def _answer(self, person: str, instants: Sequence[Instant], hurried: bool) -> list[Answer]:
         done = [] if person in self._introduced else [self._model(person)]
         self._introduced.add(person)
-        views = [View(view.camera, view.t, view.xyc) for view in instant.views if view.person == person]
+        seen = [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views if v.person == person]) for i in instants]
         try:
             tracker = self._trackers.get(person) or self._new_tracker()
             self._trackers[person] = tracker
             too_late = tracker.too_late
-            estimate = tracker.answer(instant.t, views, instant.hurried)
-            if not (np.isfinite(estimate.q).all() and np.isfinite(estimate.qd).all()):
+            estimates = tracker.answer(seen, hurried)
+            if not all(np.isfinite(e.q).all() and np.isfinite(e.qd).all() for e in estimates):
                 raise FloatingPointError("the fit is not finite")
-            moves = answers.kinematics(self._session, person, estimate, self._contacts(person, estimate))
+            for estimate in estimates:
+                contacts = self._contacts(person, estimate)
+                done.append(answers.kinematics(self._session, person, estimate, contacts))
+                done.append(answers.bodies(self._session, person, estimate))
         except Exception:
             # whatever it is, it is this person's alone: the others and their sessions go on
-            self._failed(f"person {person} starts afresh after t = {instant.t:.6f} s")
+            self._failed(f"person {person} starts afresh after t = {instants[-1].t:.6f} s", len(instants))
             self._trackers.pop(person, None)
             self._gaits.pop(person, None)
-            return done
+            return [answer for answer in done if answer[1]["type"] == "model"]
         self.too_late += tracker.too_late - too_late
         self.states[person] = estimate.state
-        self._note_residuals(estimate)
+        for estimate in estimates:
+            self._note_residuals(estimate)
         self.exchanged = np.mean([tracker.exchanged for tracker in self._trackers.values()], axis=0)
-        return [*done, moves, answers.bodies(self._session, person, estimate)]
+        return done
 
     def _settled(self, person: str) -> list[Answer]:
         if person not in self._trackers:
@@ -162,7 +171,9 @@ class Fits:
     def _walk(self, person: str, tracker: Tracker) -> list[Answer]:
         """What of a person's gait has become certain."""
         gait = self._gait(person)
-        return [] if gait is None else self._moves(person, gait.update(self._last_t, tracker.course()))
+        course = tracker.course()
+        until = self._last_t if course is None else course.until
+        return [] if gait is None else self._moves(person, gait.update(until, course))
 
     def _contacts(self, person: str, estimate: Estimate) -> Contacts | None:
         gait = self._gait(person)
@@ -199,9 +210,10 @@ class Fits:
     def _smoothed(self, person: str, estimates: list[Estimate]) -> list[Answer]:
         return [answers.smoothed(self._session, person, e, self._contacts(person, e), self._lag) for e in estimates]
 
-    def _failed(self, what: str) -> None:
-        self.failures += 1
-        if self.failures.bit_count() == 1:  # 1, 2, 4, 8 ..: a fit that always fails does not fill the log
+    def _failed(self, what: str, instants: int = 1) -> None:
+        before = self.failures
+        self.failures += instants
+        if before.bit_length() < self.failures.bit_length():  # a fit that always fails does not fill the log
             whose = {"session": self._session}
             log.exception("session %s: failure %d: %s", self._session, self.failures, what, extra=whose)
 

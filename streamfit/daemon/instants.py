@@ -55,8 +55,6 @@ class Instant:
     persons: tuple[str, ...] = ()
     queued: float = 0.0
     """When it was handed out."""
-    hurried: bool = False
-    """Whether others wait behind it."""
 
 
 @dataclass(eq=False)

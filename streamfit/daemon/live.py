@@ -101,9 +101,12 @@ class LiveSession:
         """Compile everything this session will need; takes seconds the first time."""
         self.fits.prepare()
 
-    def solve(self, instant: Instant) -> Iterator[list[Answer]]:
-        """The answers to an instant as they are ready: topics and payloads, which lack only `seq`."""
-        return self.fits.solve(instant)
+    def solve(self, *instants: Instant, hurried: bool = False) -> Iterator[list[Answer]]:
+        """The answers to instants as they are ready: topics and payloads, which lack only `seq`.
+
+        Several are solved for together, and are of the same persons; behind `hurried` ones others wait.
+        """
+        return self.fits.solve(instants, hurried)
 
     def finish(self) -> Iterator[list[Answer]]:
         """The smoothed answers still owed; the next instant starts anew."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.backlog import Backlog
@@ -75,15 +75,17 @@ class Session:
             self.latencies.append(fields["latency"])
             self.latency.observe(fields["latency"])
 
-    def note_taken(self, instant: Instant) -> None:
-        """An instant is about to be answered."""
-        self.stages["assemble"].observe(max(0.0, instant.queued - instant.arrival))
-        self.stages["queue"].observe(time.monotonic() - instant.queued)
+    def note_taken(self, instants: Iterable[Instant]) -> None:
+        """Instants are about to be answered."""
+        now = time.monotonic()
+        for instant in instants:
+            self.stages["assemble"].observe(max(0.0, instant.queued - instant.arrival))
+            self.stages["queue"].observe(now - instant.queued)
 
-    def note_answered(self) -> None:
-        """An instant was answered."""
-        self.answered += 1
-        self.answer_times.append(time.monotonic())
+    def note_answered(self, instants: int) -> None:
+        """So many instants were answered."""
+        self.answered += instants
+        self.answer_times.extend([time.monotonic()] * instants)
 
     def end(self) -> asyncio.Future[None]:
         """No more messages: the future is done when the solver has answered all that is left."""

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 class Solver:
-    """Answers the instants of `sessions()` one at a time, shared fairly by their senders, through `publish`."""
+    """Answers the instants of `sessions()` that wait, shared fairly by their senders, through `publish`."""
 
     def __init__(self, sessions: Callable[[], Iterable[Session]], publish: Callable[[Session, Answer], None]):
         self._sessions, self._publish = sessions, publish
@@ -60,11 +60,11 @@ class Solver:
             self._turn += 1
             session.turn, source = self._turn, session.source
             began = time.monotonic()
-            instant = session.backlog.take()
-            if instant is not None:
-                session.note_taken(instant)
-                await self._answer(session, partial(session.live.solve, instant))
-                session.note_answered()
+            instants = session.backlog.take()
+            if instants:
+                session.note_taken(instants)
+                await self._answer(session, partial(session.live.solve, *instants, hurried=bool(session.backlog)))
+                session.note_answered(len(instants))
             elif session.ending is not None:
                 await self._answer(session, session.live.finish)
                 session.ending.set_result(None)
@@ -120,7 +120,7 @@ class Solver:
         except Exception:
             # a defect in one session's way out is no reason to stop the others
             session.live.fits.failures += 1
-            log.exception("session %s: an instant is lost", session.name, extra={"session": session.name})
+            log.exception("session %s: instants are lost", session.name, extra={"session": session.name})
 
     def _send(self, session: Session, answers: list[Answer], solved: float) -> None:
         for answer in answers:

@@ -15,6 +15,8 @@ class Course:
     """The coordinates of the last moments, as far back as the window reaches. `since` (s): when the track began."""
 
     since: float
+    until: float
+    """s: the last instant whose views are known."""
     spline: UniformSpline
     controls: np.ndarray
     """(M, D) in `frame`."""

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import mujoco
@@ -61,13 +62,25 @@ def _compiled(
     return window, InitialPose(kinematics)
 
 
+Sighting: TypeAlias = tuple[float, Sequence[View]]
+"""An instant's time (s) and the views that come with it, each at its own time."""
+
+
 class _Step(NamedTuple):
-    """A step that the window has not taken over yet: to the time t, `gap` s after the one before."""
+    """A step that the window has not taken over yet: to the time t, `gap` s after the instant before."""
 
     found: Change
     sight: Sight | None
     t: float
     gap: float
+
+
+class _Behind(NamedTuple):
+    """What the window is finding by looking back: `found` is a `Hindsight` of the window at `spline`, up to `until`."""
+
+    found: Array
+    spline: UniformSpline
+    until: float
 
 
 class Tracker:
@@ -108,8 +121,10 @@ class Tracker:
         self._usual = self._nothing_usual = jax.device_put(
             jax.tree.map(self.settings.real, Usual.none(len(rig.cameras), len(keypoints.names)))
         )
-        self._hindsight: Array | None = None
+        self._behind: _Behind | None = None
+        self._course: Course | None = None
         self._step: _Step | None = None
+        self._hurried = False
         self._tells_clocks = False
         self._list = 0.0
         self._doubted: float | None = None
@@ -155,7 +170,7 @@ class Tracker:
         other._agreement(seen, self.skeleton.neutral)
         other._begin(0.0, self.skeleton.neutral)
         for t in (0.01, 0.02):
-            other._advance(t, [], 0.01)
+            other._advance([(t, [])])
             other._list = TURN
         other._linearise(other._unchanged, 0, 0.02)
         other.settled()
@@ -163,61 +178,48 @@ class Tracker:
 
     def update(self, t: float, views: Sequence[View]) -> tuple[Estimate, list[Estimate]]:
         """Answer the instant `t`; also the earlier instants that are now one lag old, smoothed."""
-        return self.answer(t, views), self.settled()
+        return self.answer([(t, views)])[0], self.settled()
 
-    def answer(self, t: float, views: Sequence[View], hurried: bool = False) -> Estimate:
-        """Answer the instant `t`, without lag.
+    def answer(self, instants: Sequence[Sighting], hurried: bool = False) -> list[Estimate]:
+        """Answer instants, without lag. Times must increase; views are all that have not been passed before.
 
-        `views` are all that have not been passed before, each with its own time. Times must increase. `settled` is to
-        be called before the next: it learns from this instant of clocks and of where keypoints will be seen, and gets
-        the window ready. `hurried`, as one is whom the next instant waits for, that begins beside the making of the
-        answer, which comes 0.4 ms later and the next 0.9 ms sooner.
+        Instants that wait together are solved for together, at hardly more than the cost of one: the earlier then know
+        of the later ones' views too, and their residuals and standard deviations are those of the last.
+
+        `settled` is to be called before the next: it learns from these instants of clocks and of where keypoints will
+        be seen, and gets the window ready. `hurried` are those behind whom others wait: the window is then made ready
+        together with the views of these, in one call less.
         """
-        if not t > self._previous:
-            raise ValueError(f"instant {t} is not after {self._previous}")
-        clock = self._clock + self.clocks.applied
-        views = [*self._early, *(replace(v, t=v.t + clock[v.camera]) for v in views)]
-        self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
-        views = [v for v in views if v.t <= t + JOIN]
-        recent = {v.camera: v for v in views if v.t > t - TOGETHER and v.usable}
-        if self._ready is not None and t - self._tracked > COAST:
-            self._done += self.finish()
-        if self._restart is not None:
-            self._done += self.finish()
-            self._begin(t, self._restart)
-            self._restart = None
-        if self._ready is None and len(recent) >= 2:
-            pose, valid = self._first_pose(self._together(recent))
-            if valid >= USABLE_POINTS:
-                self._begin(t, pose)
-        gap, self._previous = t - self._previous, t
-        if self._ready is None:
-            lost = replace(self._held, t=t, state="lost", views=len(recent))
-            self._done.append(lost)
-            return lost
-        return self._advance(t, self._sides.put_right(views), gap, hurried)
+        times = [self._previous, *(t for t, _ in instants)]
+        for before, t in pairwise(times):
+            if not t > before:
+                raise ValueError(f"instant {t} is not after {before}")
+        goes_on = self._ready is not None and self._restart is None and times[-1] - self._tracked <= COAST
+        if goes_on or len(instants) == 1:
+            return self._answer(instants, hurried)
+        answered: list[Estimate] = []
+        for one in instants:
+            if answered:
+                self._done = self.settled()
+            answered += self._answer([one], hurried=False)
+        return answered
 
     def settled(self) -> list[Estimate]:
-        """The smoothed estimates of the instants that the last answer has made one lag old."""
-        ready = None
-        self._prepare_next()
-        if self._hindsight is not None:
-            # waited for first: while it is, the answer gets away
-            found, self._hindsight = Hindsight.unpacked(np.asarray(self._hindsight), len(self._feeds)), None
-            ready = found.reading
-            self._sides.follow(self._held)
-            if self._tells_clocks:
-                self.clocks.note(self._previous, found.clock_information, found.clock_force)
+        """The smoothed estimates of the instants that have become one lag old."""
+        if not self._hurried:
+            self._take_over()
+        smoothed = self._look_back()
+        self._sides.follow(self._held)
         if self._sight is not None:
             self._lasting, self._sight = np.asarray(self._window.lasting(self._model, self._sight)), None
-        done, self._done = self._done + self._settle(self._previous - self.lag + ROUNDING, ready), []
+        done, self._done = self._done + smoothed, []
         return done
 
     def finish(self) -> list[Estimate]:
         """The smoothed estimates still owed, read from the window as it stands; the track ends."""
-        self._prepare_next()
-        owed = self._settle(np.inf)
-        self._ready = self._hindsight = None
+        self._take_over()
+        owed = self._look_back() + self._settle(np.inf)
+        self._ready = self._course = None
         self._slots.clear()
         self._sides.forget()
         nan = np.full_like(self._held.sd, np.nan)
@@ -225,33 +227,70 @@ class Tracker:
         return owed
 
     def course(self) -> Course | None:
-        """The trajectory as it is known now; None while the person is lost."""
-        if self._ready is None:
-            return None
-        controls = np.asarray(self._ready.state.controls, float)
-        return Course(self._since, self._spline, controls, self._frame, self._held.q[3:6])
+        """The trajectory as it was last looked back at; None while the person is lost."""
+        return self._course
 
-    def _advance(self, t: float, views: Sequence[View], gap: float, hurried: bool = False) -> Estimate:
-        """One step of the window to the instant t, `gap` s after the last."""
-        self._prepare_next()
+    def _answer(self, instants: Sequence[Sighting], hurried: bool) -> list[Estimate]:
+        """Answer instants of one track, or a single one with which a track may end and another begin."""
+        self._hurried = hurried
+        shown = [(t, self._shown(t, views)) for t, views in instants]
+        t, views = shown[-1]
+        if self._ready is not None and t - self._tracked > COAST:
+            self._done += self.finish()
+        if self._restart is not None:
+            self._done += self.finish()
+            self._begin(t, self._restart)
+            self._restart = None
+        if self._ready is None:
+            recent = {v.camera: v for v in views if v.t > t - TOGETHER and v.usable}
+            pose, valid = self._first_pose(self._together(recent)) if len(recent) >= 2 else (self._held.q, 0)
+            if valid < USABLE_POINTS:
+                self._previous = t
+                lost = replace(self._held, t=t, state="lost", views=len(recent))
+                self._done.append(lost)
+                return [lost]
+            self._begin(t, pose)
+        return self._advance(shown)
+
+    def _shown(self, t: float, views: Sequence[View]) -> list[View]:
+        """The views up to the instant t by the right clock; those of later times wait for it."""
+        clock = self._clock + self.clocks.applied
+        views = [*self._early, *(replace(v, t=v.t + clock[v.camera]) for v in views)]
+        self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
+        return [v for v in views if v.t <= t + JOIN]
+
+    def _advance(self, instants: Sequence[Sighting]) -> list[Estimate]:
+        """One step of the window to the last of these instants."""
+        t, slots = instants[-1][0], self._slots
+        if self._step is not None and self._owed_from(self._step.t) < self._spline.shifted(self._shift_for(t)).start:
+            self._take_over()
+            self._done += self._look_back()
         self._keep_regular()
-        slots, spline = self._slots, self._spline
-        shift = self._shift_for(t)
+        spline, shift = self._spline, self._shift_for(t)
         open_from = spline.shifted(shift).start + self._window.passive * spline.spacing
         slots.give_up(open_from, spline)
-        newest = slots.open_for(t, (view.t for view in views if view.t >= open_from))
-        used, late = set(), False
-        for view in views:
-            usable, feed = view.usable, self._feeds[view.camera]
-            alone = feed.note(view.t) if usable else feed.period
-            slot = None if view.t < open_from else slots.place(view.camera, view.t, view.xyc, alone, spline)
-            if slot is None:
-                self.too_late += 1
-                continue
-            late |= slot != newest
-            if usable and view.t > t - TOGETHER:
-                used.add(view.camera)
-        if late or shift or slots.has_left:
+        followed, newest, late = [], None, False
+        for at, views in instants:
+            views = self._sides.put_right(views)
+            late |= newest is not None
+            slots.make_room(spline)
+            newest = slots.open_for(at, (view.t for view in views if view.t >= open_from))
+            used = set()
+            for view in views:
+                usable, feed = view.usable, self._feeds[view.camera]
+                alone = feed.note(view.t) if usable else feed.period
+                slot = None if view.t < open_from else slots.place(view.camera, view.t, view.xyc, alone, spline)
+                if slot is None:
+                    self.too_late += 1
+                    continue
+                late |= slot != newest
+                if usable and view.t > at - TOGETHER:
+                    used.add(view.camera)
+            alive = {c for c, feed in enumerate(self._feeds) if feed.current(at)}
+            followed.append((at, len(used), len(used | alive) >= 2))
+        if self._step is not None:
+            self._take_over(shift, newest)
+        elif late or shift or slots.has_left:
             self._done += self._settle(spline.shifted(shift).start)
             self._linearise(self._unchanged, shift, t, newest)
         assert self._ready is not None
@@ -260,49 +299,81 @@ class Tracker:
         if self._lasting is None:
             self._lasting = np.asarray(self._window.lasting(self._model, sight))
         solved.copy_to_host_async()
-        self._step = _Step(found, sight if used else None, t, gap)
-        if hurried:
-            self._prepare_next()
-        outcome = Outcome.unpacked(np.asarray(solved), *self._slots.seen.shape[1:3])
-        alive = {c for c, feed in enumerate(self._feeds) if feed.current(t)}
-        estimate = self._estimate(t, outcome, newest is not None, len(used), len(used | alive) >= 2)
-        self._owed.append(estimate)
+        self._step = _Step(found, sight if used else None, t, (t - self._previous) / len(instants))
+        self._previous = t
+        active = (self._window.controls - self._window.passive, len(self._held.q))
+        outcome = Outcome.unpacked(np.asarray(solved), active, slots.seen.shape[1:3])
+        estimates = self._estimates(followed, outcome, newest is not None)
+        self._owed += estimates
         self._doubt(t, outcome.weight, newest)
         settling = t - self._since < SETTLING
         if settling:
             self._usual = self._nothing_usual
         self._tells_clocks = not settling and self._doubted is None and len(used) > 2
         self._list = float(outcome.reading.q[4])
-        return estimate
+        return estimates
 
     def _shift_for(self, t: float) -> int:
         """Knots by which the window must move on to hold the time t in its last interval."""
         return max(0, int(self._spline.place(t)) - self._spline.intervals + 1)
 
-    def _prepare_next(self) -> None:
-        """Take over what the last step has found, and expect the next instant as soon as lately."""
+    def _owed_from(self, t: float) -> float:
+        """The first instant that is to be answered again once the window has looked back from the instant t."""
+        return next((estimate.t for estimate in self._owed if estimate.t > t - self.lag + ROUNDING), t)
+
+    def _take_over(self, shift: int | None = None, but: int | None = None) -> None:
+        """Take over what the last step has found, and linearise again all but the slot `but`.
+
+        The window moves on by `shift` knots, else as far as the next instant needs if that comes as soon as lately.
+        """
         if self._step is None:
             return
-        (found, sight, t, gap), self._step = self._step, None
-        spline, soon = self._spline, t + min(gap, self._gap, self._spline.spacing)
-        self._gap = gap
-        owed = next((estimate.t for estimate in self._owed if estimate.t > t - self.lag + ROUNDING), t)
-        shift = min(self._shift_for(soon), max(0, int(spline.place(owed))))
-        self._slots.make_room(spline)
-        self._slots.give_up(spline.shifted(shift).start + self._window.passive * spline.spacing, spline)
-        self._linearise(found, shift, self._owed[0].t if self._owed else t)
-        self._sight = sight if shift else None
+        step, self._step = self._step, None
+        spline, soon = self._spline, step.t + min(step.gap, self._gap, self._spline.spacing)
+        self._gap = step.gap
+        if shift is None:
+            shift = min(self._shift_for(soon), max(0, int(spline.place(self._owed_from(step.t)))))
+            self._slots.make_room(spline)
+            self._slots.give_up(spline.shifted(shift).start + self._window.passive * spline.spacing, spline)
+        due = [estimate.t for estimate in self._owed if estimate.t <= step.t - self.lag + ROUNDING]
+        found = self._linearise(step.found, shift, due[-1] if due else step.t, but)
+        found.copy_to_host_async()
+        self._behind = _Behind(found, spline, step.t)
+        self._sight = step.sight if shift else None
 
-    def _linearise(self, found: Change, shift: int, back: float, but: int | None = None) -> None:
-        """Let the window wait for an instant in the slot `but`, with all else that it holds; it may move on first."""
+    def _linearise(self, found: Change, shift: int, back: float, but: int | None = None) -> Array:
+        """Let the window wait for an instant in the slot `but`, with all else that it holds; it may move on first.
+
+        A `Hindsight` of before, at the time `back`.
+        """
         assert self._ready is not None
         after = self._spline.shifted(shift)
         laid = self._slots.lay_out(after, shift, self._spline.place(back), but).packed()
-        self._ready, self._usual, self._hindsight = self._window.advance(
+        self._ready, self._usual, found_behind = self._window.advance(
             self._model, self._ready, found, self._usual, laid
         )
-        self._hindsight.copy_to_host_async()
         self._spline = after
+        return found_behind
+
+    def _look_back(self) -> list[Estimate]:
+        """What the window has found of the instants that are now one lag old, of the clocks and of the course.
+
+        Of several instants all are as certain as the latest.
+        """
+        if self._behind is None:
+            return []
+        (found, spline, until), self._behind = self._behind, None
+        seen = Hindsight.unpacked(np.asarray(found), len(self._feeds), (spline.controls, len(self._held.q)))
+        if self._tells_clocks:
+            self.clocks.note(until, seen.clock_information, seen.clock_force)
+        controls = np.asarray(seen.controls, float)
+        self._course = Course(self._since, until, spline, controls, self._frame, self._held.q[3:6])
+        out = []
+        while self._owed and self._owed[0].t <= until - self.lag + ROUNDING:
+            first = self._owed.popleft()
+            reading = Reading(*spline.read(controls, first.t), seen.variance)
+            out.append(replace(first, **self._grounded(reading)))
+        return out
 
     def _doubt(self, t: float, weight: np.ndarray, newest: int | None) -> None:
         """Where the views and the fit have disagreed for a while, see whether a fresh start agrees better."""
@@ -324,18 +395,14 @@ class Tracker:
         else:
             self._patience = min(2.0 * self._patience, 4.0)
 
-    def _settle(self, before: float, ready: Reading | None = None) -> list[Estimate]:
-        """Smoothed estimates of the owed instants before that time, from the window as it stands.
-
-        `ready` is the first reading, where it has been made.
-        """
+    def _settle(self, before: float) -> list[Estimate]:
+        """Smoothed estimates of the owed instants before that time, from the window as it stands."""
         out = []
         while self._owed and self._owed[0].t <= before and self._ready is not None:
             first = self._owed.popleft()
             at = self.settings.real(self._spline.place(first.t))
-            reading = ready or Reading.unpacked(np.asarray(self._window.read(self._ready, at)))
+            reading = Reading.unpacked(np.asarray(self._window.read(self._ready, at)))
             out.append(replace(first, **self._grounded(reading)))
-            ready = None
         return out
 
     def _begin(self, t: float, pose: np.ndarray) -> None:
@@ -347,7 +414,7 @@ class Tracker:
         self._ready = self._window.ready(state, self._slots.places(self._spline))
         self._lasting, self._sight, self._list = None, None, 0.0
         self._tracked = self._since = t
-        self._doubted = None
+        self._doubted = self._course = None
 
     def _spline_from(self, t: float) -> UniformSpline:
         intervals = self._window.controls - SUPPORT + 1
@@ -372,24 +439,36 @@ class Tracker:
         weight = np.asarray(agreement(self._window.kinematics, self._model._replace(lenses=self._lenses), seen, q))
         return _mean_weight(weight, seen)
 
-    def _estimate(self, t: float, outcome: Outcome, present: bool, views: int, tracking: bool) -> Estimate:
+    def _estimates(
+        self, followed: Sequence[tuple[float, int, bool]], outcome: Outcome, present: bool
+    ) -> list[Estimate]:
+        """Of instants followed: time, how many views, whether tracking. `present`: the last was seen."""
         used = outcome.weight > 0.0 if present else np.zeros(outcome.weight.shape, bool)
-        if tracking:
-            self._tracked = t
-        reading = self._grounded(outcome.reading)
-        if not views and not tracking:
-            # between two knots a spline is better known than on them; that is no news of the person
-            reading["sd"] = np.fmax(reading["sd"], self._held.sd)
-        self._held = Estimate(
-            t=t,
-            **reading,
-            rms_px=float(_robust_rms(outcome.error.reshape(1, -1), used.reshape(1, -1))[0]),
-            rms_px_camera=_robust_rms(outcome.error, used),
-            views=views,
-            state="tracking" if tracking else "coasting",
-            **self._placed(reading["q"]),
-        )
-        return self._held
+        rms_px = float(_robust_rms(outcome.error.reshape(1, -1), used.reshape(1, -1))[0])
+        rms_px_camera = _robust_rms(outcome.error, used)
+        active = self._spline.from_knot(self._window.passive)
+        out = []
+        for t, views, tracking in followed:
+            found = outcome.reading
+            if t < followed[-1][0]:
+                found = Reading(*active.read(np.asarray(outcome.controls, float), t), found.variance)
+            reading = self._grounded(found)
+            if tracking:
+                self._tracked = t
+            elif not views:
+                # between two knots a spline is better known than on them; that is no news of the person
+                reading["sd"] = np.fmax(reading["sd"], self._held.sd)
+            self._held = Estimate(
+                t=t,
+                **reading,
+                rms_px=rms_px,
+                rms_px_camera=rms_px_camera,
+                views=views,
+                state="tracking" if tracking else "coasting",
+                **self._placed(reading["q"]),
+            )
+            out.append(self._held)
+        return out
 
     def _placed(self, q: np.ndarray) -> dict[str, np.ndarray]:
         """The bodies and keypoints of a pose in the world frame."""

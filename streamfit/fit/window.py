@@ -140,7 +140,9 @@ class Window:
         lower = cholesky(ready.information + _spread(last[None], terms.information[None]), symmetrize_input=False)
         force = ready.force + jnp.outer(last, terms.force).reshape(-1)
         change = jax.scipy.linalg.cho_solve((lower, True), force).reshape(SUPPORT, size)
-        controls = state.controls[-SUPPORT:] + change
+        first = self._first(ready, change)
+        latest = state.controls[self.passive :] + jnp.concatenate([first, change])
+        controls = latest[-SUPPORT:]
         read, rate = self._last_weights(newest.at), self._last_weights(newest.at, 1)
         right = jnp.einsum("m,ij->mij", read, jnp.eye(size, dtype=read.dtype)).reshape(-1, size)
         variance = jnp.sum(jnp.square(solve_triangular(lower, right, lower=True)), 0)
@@ -153,7 +155,7 @@ class Window:
         error = jnp.sqrt(jnp.sum(answered.residual**2, -1))
         found = Change(change, lower, terms.information, terms.force, newest.slot, weights[self.passive :])
         sight = Sight(terms.screws, points, answered.reduced()[0])
-        return found, packed(Outcome(reading, error, answered.weight)), sight
+        return found, packed(Outcome(latest, reading, error, answered.weight)), sight
 
     @partial(jax.jit, static_argnums=0)
     def advance(
@@ -161,14 +163,14 @@ class Window:
     ) -> tuple[Ready, Usual, Array]:
         """All that the next instant can do without: take over what a step has found, look back, shift, linearise again.
 
-        `laid` are the slots. The last result is a `Hindsight`: a reading at an earlier place, and what the last
-        fresh slot tells of the clocks.
+        `laid` are the slots. The last result is a `Hindsight`: the trajectory before it moves on, how certain that is
+        at an earlier place, and what the last fresh slot tells of the clocks.
         """
         cameras, keypoints = len(model.lenses.focal), len(self.kinematics.body)
         slots = Slots.unpacked(laid, self.settings.slots, (self.settings.fresh - 1, cameras, keypoints, 3))
         state = self._taken(ready, found)
         factor = jnp.block([[ready.lower, jnp.zeros_like(ready.beyond)], [ready.beyond.T, found.lower]])
-        reading = self._reading(state, factor, slots.back)
+        controls, variance = state.controls, self._variance(state, factor, self._weights(slots.back))
         state = self._give_up(state, slots.given_up)
         state = jax.lax.fori_loop(0, slots.shift, lambda _, s: self._shift(s), state)
         weights = self._weights(slots.place)
@@ -192,7 +194,7 @@ class Window:
             model.persistent,
             slots.share[-1],
         )
-        seen = packed(Hindsight(information, force, reading))
+        seen = packed(Hindsight(information, force, controls, variance))
         return self._ready(state, weights[:, self.passive :]), usual, seen
 
     @partial(jax.jit, static_argnums=0)
@@ -237,12 +239,15 @@ class Window:
         rest = whole[n:, n:] - beyond.T @ beyond
         return Ready(state, lower, beyond, own, rest, force[n:] - own @ beyond, weights)
 
+    def _first(self, ready: Ready, last: Float[Array, "4 D"]) -> Float[Array, "F D"]:
+        """How the first active control points change with the last: back-substitution."""
+        left = ready.own - ready.beyond @ last.reshape(-1)
+        return solve_triangular(ready.lower, left, lower=True, trans=1).reshape(-1, last.shape[1])
+
     def _taken(self, ready: Ready, found: Change) -> State:
         """The window after a step."""
-        state, size = ready.state, ready.state.controls.shape[1]
-        left = ready.own - ready.beyond @ found.controls.reshape(-1)
-        first = solve_triangular(ready.lower, left, lower=True, trans=1).reshape(-1, size)
-        active = jnp.concatenate([first, found.controls])
+        state = ready.state
+        active = jnp.concatenate([self._first(ready, found.controls), found.controls])
         weights = ready.weights.at[found.slot].add(found.weights)
         information = state.slot_information.at[found.slot].add(found.information)
         force = state.slot_force.at[found.slot].add(found.force)

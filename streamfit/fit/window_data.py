@@ -118,7 +118,7 @@ class Slots(NamedTuple):
     shift: Float[Array, ""]
     """Control points by which the window moves on."""
     back: Float[Array, ""]
-    """The place of the reading of those who look back, in the window before the shift."""
+    """The place that is looked back at, in the window before the shift."""
 
     def packed(self) -> np.ndarray:
         """All in one array."""
@@ -157,17 +157,18 @@ class Reading(NamedTuple):
 class Outcome(NamedTuple):
     """What a step answers."""
 
+    controls: Float[Array, "A D"]
+    """The active control points, as the step leaves them."""
     reading: Reading
     error: Float[Array, "C K"]
     """px, of the instant, after the solve (to first order)."""
     weight: Float[Array, "C K"]
 
     @staticmethod
-    def unpacked(packed: Float[Array, " S"], cameras: int, keypoints: int) -> Outcome:
-        """Of so many cameras and keypoints."""
-        points = (cameras, keypoints)
-        pose, error, weight = _unpacked(packed, [(len(packed) - 2 * cameras * keypoints,), points, points])
-        return Outcome(Reading.unpacked(pose), error, weight)
+    def unpacked(packed: Float[Array, " S"], controls: tuple[int, int], points: tuple[int, int]) -> Outcome:
+        """`controls` and `points` are the shapes (A, D) and (C, K)."""
+        latest, pose, error, weight = _unpacked(packed, [controls, (3 * controls[1],), points, points])
+        return Outcome(latest, Reading.unpacked(pose), error, weight)
 
 
 class Sight(NamedTuple):
@@ -184,11 +185,12 @@ class Hindsight(NamedTuple):
     clock_information: Float[Array, " C"]
     clock_force: Float[Array, " C"]
     """What the last slot's views say of what is to be added to their times (1/s^2, 1/s), as if they erred anew each."""
-    reading: Reading
-    """At an earlier time."""
+    controls: Float[Array, "M D"]
+    """Before the window moves on."""
+    variance: Float[Array, " D"]
+    """Posterior, at an earlier time, of errors that come and go."""
 
     @staticmethod
-    def unpacked(packed: Float[Array, " S"], cameras: int) -> Hindsight:
-        """Of so many cameras."""
-        information, force = packed[: 2 * cameras].reshape(2, -1)
-        return Hindsight(information, force, Reading.unpacked(packed[2 * cameras :]))
+    def unpacked(packed: Float[Array, " S"], cameras: int, controls: tuple[int, int]) -> Hindsight:
+        """Of so many cameras; `controls` is the shape (M, D)."""
+        return Hindsight(*_unpacked(packed, [(cameras,), (cameras,), controls, controls[1:]]))

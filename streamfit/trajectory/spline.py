@@ -78,6 +78,10 @@ class UniformSpline:
         value, rate = powers @ _BASIS @ controls[first : first + SUPPORT]
         return value, rate
 
+    def from_knot(self, knot: int) -> UniformSpline:
+        """The part of the spline from that knot on: without the first control points."""
+        return UniformSpline(self.start + knot * self.spacing, self.spacing, self.intervals - knot)
+
     def shifted(self, intervals: int) -> UniformSpline:
         """The spline that starts that many knots later."""
         return UniformSpline(self.start + intervals * self.spacing, self.spacing, self.intervals)

@@ -9,6 +9,7 @@ import numpy as np
 from streamfit.cameras import Rig
 from streamfit.fit.clocks import Clocks
 from streamfit.fit.estimate import Estimate, View
+from streamfit.fit.tracker import Sighting
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 
@@ -33,7 +34,10 @@ class FakeTracker:
     def warm_up(self) -> None:
         time.sleep(float(os.environ.get("FAKE_WARM_UP", "0")))
 
-    def answer(self, t: float, views: Sequence[View], hurried: bool = False) -> Estimate:
+    def answer(self, instants: Sequence[Sighting], hurried: bool = False) -> list[Estimate]:
+        return [self._answer(t, views) for t, views in instants]
+
+    def _answer(self, t: float, views: Sequence[View]) -> Estimate:
         if self.instants and t <= self.instants[-1][0]:
             raise ValueError("time runs backwards")
         orders = {view.xyc[0, 0] for view in views}

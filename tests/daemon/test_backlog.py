@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from streamfit.daemon.backlog import MAX_INSTANTS, MAX_VIEWS, Backlog
@@ -14,32 +16,46 @@ def test_the_oldest_make_way_and_leave_their_views() -> None:
         backlog.put(instant(i / 100))
     assert len(backlog) == MAX_INSTANTS
     assert backlog.skipped == 3
-    first = backlog.take()
-    assert first is not None
+    first, second, *_ = backlog.take()
     assert first.t == 0.03
     assert [view.t for view in first.views] == [0.0, 0.01, 0.02, 0.03]
-    second = backlog.take()
-    assert second is not None
     assert len(second.views) == 1
 
 
-def test_who_waits_hurries_those_before() -> None:
+def times(backlog: Backlog) -> list[list[float]]:
+    """Those of what is taken until nothing is left."""
+    return [[one.t for one in taken] for taken in iter(backlog.take, [])]
+
+
+def test_who_waits_together_is_taken_together() -> None:
     backlog = Backlog()
-    for i in range(3):
+    for i in range(6):
         backlog.put(instant(i / 100))
-    taken = [backlog.take() for _ in range(4)]
-    assert [one and one.hurried for one in taken] == [True, True, False, None]
+    assert times(backlog) == [[0.0, 0.01, 0.02, 0.03], [0.04, 0.05]]
+
+
+def test_what_does_not_fit_one_window_is_taken_by_itself() -> None:
+    backlog = Backlog()
+    for one in (
+        instant(0.0),
+        instant(0.1),
+        instant(0.12),
+        replace(instant(0.13), persons=("0", "1")),
+        instant(0.05),
+        instant(0.06),
+    ):
+        backlog.put(one)
+    assert times(backlog) == [[0.0], [0.1, 0.12], [0.13], [0.05, 0.06]]
 
 
 def test_views_that_are_handed_on_do_not_pile_up() -> None:
     backlog = Backlog()
     for i in range(10_000):
         backlog.put(instant(i / 100))
-    first = backlog.take()
-    assert first is not None
+    first, *_ = backlog.take()
     assert len(first.views) == 51  # half a second
+    assert times(backlog)
     for i in range(10_000):
         backlog.put(instant(200 + i / 1e5))
-    first = backlog.take()
-    assert first is not None
+    first, *_ = backlog.take()
     assert len(first.views) <= MAX_VIEWS

@@ -12,7 +12,8 @@ from streamfit.cameras import Rig
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.demo.motions import RATE
 from streamfit.demo.room import room
-from streamfit.fit.estimate import Estimate, View
+from streamfit.fit.estimate import Estimate
+from streamfit.fit.tracker import Sighting
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 from streamfit.wire.messages import KeypointsMessage, ViewMessage
@@ -24,6 +25,7 @@ class Knowing:
     since, too_late, exchanged = 0.0, 0, np.zeros(1)
 
     def __init__(self, q: np.ndarray) -> None:
+        self.until = 0.0
         self._spline = CubicSpline(np.arange(len(q)) / RATE, q)
 
     def course(self) -> Any:
@@ -32,10 +34,11 @@ class Knowing:
     def at(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         return self._spline(t), self._spline(t, 1)
 
-    def answer(self, t: float, views: Sequence[View], hurried: bool = False) -> Estimate:
-        q, qd = self.at(t)
+    def answer(self, instants: Sequence[Sighting], hurried: bool = False) -> list[Estimate]:
+        self.until, _ = instants[-1]
+        q, qd = self.at(self.until)
         none = np.zeros((0, 3))
-        return Estimate(t, q, qd, 0 * q, 1.0, np.ones(1), 1, "tracking", none, np.zeros((0, 4)), none)
+        return [Estimate(self.until, q, qd, 0 * q, 1.0, np.ones(1), 1, "tracking", none, np.zeros((0, 4)), none)]
 
     def settled(self) -> list[Estimate]:
         return []

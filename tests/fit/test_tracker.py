@@ -1,11 +1,12 @@
 from dataclasses import replace
+from itertools import chain
 
 import cv2
 import numpy as np
 import pytest
 
 from streamfit.cameras import Rig
-from streamfit.fit.estimate import View
+from streamfit.fit.estimate import Estimate, View
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.tracker import Tracker
 from streamfit.fit.window_data import Sight
@@ -64,17 +65,30 @@ def test_follows_a_person_who_turns_round(scene, tracker_of):
     assert turn[-1] - turn[0] > 2.0 * np.pi
 
 
-def test_in_a_hurry_the_answers_are_the_same(scene, tracker_of):
+@pytest.mark.parametrize(("rate", "together"), [(50.0, 1), (50.0, 3), (100.0, 4)])
+def test_in_a_hurry_the_answers_are_as_good(scene, tracker_of, rate, together):
+    """Every instant is answered once and smoothed once, by the same trajectory to a fraction of its error."""
+    noise, hurry = np.random.default_rng(3), np.random.default_rng(4)
+    seen = [(t, scene.views(t, noise=3.0, rng=noise)) for t in np.arange(0, 2.0, 1 / rate)]
     at_ease, hurried = tracker_of(), tracker_of()
-    settled = 0
-    for t in np.arange(0, 0.6, 1 / RATE):
-        views = scene.views(t)
-        one, other = at_ease.answer(t, views), hurried.answer(t, views, hurried=True)
-        np.testing.assert_allclose(other.q, one.q, atol=1e-5)
-        for earlier, same in zip(at_ease.settled(), hurried.settled(), strict=True):
-            np.testing.assert_allclose(same.q, earlier.q, atol=1e-5)
-            settled += 1
-    assert settled > 20
+    live, smoothed = zip(*(at_ease.update(t, views) for t, views in seen), strict=True)
+    usual = [list(live), [*chain.from_iterable(smoothed), *at_ease.finish()]]
+    answered: list[list[Estimate]] = [[], []]
+    while seen:
+        taken, seen = seen[:together], seen[together:]
+        answered[0] += hurried.answer(taken, hurried=bool(hurry.random() < 0.8))
+        answered[1] += hurried.settled()
+    answered[1] += hurried.finish()
+    for one, other in zip(usual, answered, strict=True):
+        assert [e.t for e in other] == [e.t for e in one]
+        angle, place = errors(scene, one)
+        hurried_angle, hurried_place = errors(scene, other)
+        assert hurried_angle < 1.05 * angle
+        assert hurried_place < 1.05 * place
+        assert {(e.views, e.state) for e in other} == {(e.views, e.state) for e in one}
+        spread = np.mean([e.sd for e in other[20:]], 0) / np.mean([e.sd for e in one[20:]], 0)
+        assert (spread > 0.8).all()
+        assert (spread < 1.2).all()
 
 
 def test_tracks_from_the_first_instant(scene, tracker_of):
