@@ -169,8 +169,8 @@ class Window:
         cameras, keypoints = len(model.lenses.focal), len(self.kinematics.body)
         slots = Slots.unpacked(laid, self.settings.slots, (self.settings.fresh - 1, cameras, keypoints, 3))
         state = self._taken(ready, found)
-        factor = jnp.block([[ready.lower, jnp.zeros_like(ready.beyond)], [ready.beyond.T, found.lower]])
-        controls, variance = state.controls, self._variance(state, factor, self._weights(slots.back))
+        variance = self._variance(ready, found.lower, self._weights(slots.back))
+        controls = state.controls
         state = self._give_up(state, slots.given_up)
         state = jax.lax.fori_loop(0, slots.shift, lambda _, s: self._shift(s), state)
         weights = self._weights(slots.place)
@@ -219,12 +219,9 @@ class Window:
     def read(self, ready: Ready, at: Array) -> Array:
         """The trajectory at a place: a `Reading`."""
         last = cholesky(ready.information, symmetrize_input=False)
-        factor = jnp.block([[ready.lower, jnp.zeros_like(ready.beyond)], [ready.beyond.T, last]])
-        return packed(self._reading(ready.state, factor, at))
-
-    def _reading(self, state: State, factor: Float[Array, "AD AD"], at: Array) -> Reading:
         read, rate = self._weights(at), self._weights(at, 1)
-        return Reading(read @ state.controls, rate @ state.controls, self._variance(state, factor, read))
+        controls = ready.state.controls
+        return packed(Reading(read @ controls, rate @ controls, self._variance(ready, last, read)))
 
     def _ready(self, state: State, weights: Float[Array, "N A"]) -> Ready:
         """All that is known, with the first active control points eliminated."""
@@ -232,16 +229,17 @@ class Window:
         whole = state.information + _spread(weights, state.slot_information) + jnp.diag(stiff.reshape(-1))
         force = (state.force + weights.T @ state.slot_force + push).reshape(-1)
         n = len(whole) - SUPPORT * state.controls.shape[1]
+        tied = (banded.WIDTH - 1) * state.controls.shape[1]
         lower = cholesky(whole[:n, :n], symmetrize_input=False)
-        right = jnp.concatenate([whole[:n, n:], force[:n, None]], 1)
+        right = jnp.concatenate([whole[:n, n : n + tied], force[:n, None]], 1)
         right = solve_triangular(lower, right, lower=True)
         beyond, own = right[:, :-1], right[:, -1]
-        rest = whole[n:, n:] - beyond.T @ beyond
-        return Ready(state, lower, beyond, own, rest, force[n:] - own @ beyond, weights)
+        rest = whole[n:, n:].at[:tied, :tied].add(-beyond.T @ beyond)
+        return Ready(state, lower, beyond, own, rest, force[n:].at[:tied].add(-own @ beyond), weights)
 
     def _first(self, ready: Ready, last: Float[Array, "4 D"]) -> Float[Array, "F D"]:
         """How the first active control points change with the last: back-substitution."""
-        left = ready.own - ready.beyond @ last.reshape(-1)
+        left = ready.own - ready.beyond @ last[: banded.WIDTH - 1].reshape(-1)
         return solve_triangular(ready.lower, left, lower=True, trans=1).reshape(-1, last.shape[1])
 
     def _taken(self, ready: Ready, found: Change) -> State:
@@ -292,17 +290,21 @@ class Window:
             change.insert(0, solve_triangular(state.passive.diagonal[i], left, lower=True, trans=1))
         return jnp.stack(change[: self.passive]) if self.passive else active[:0]
 
-    def _variance(self, state: State, factor: Float[Array, "AD AD"], read: Float[Array, " M"]) -> Float[Array, " D"]:
-        """Variance at any place, the active control points having that Cholesky factor: forward substitution."""
-        p, passive, size = self.passive, state.passive, state.controls.shape[1]
+    def _variance(self, ready: Ready, last: Float[Array, "S S"], read: Float[Array, " M"]) -> Float[Array, " D"]:
+        """Variance at any place, the last four control points having that Cholesky factor: forward substitution."""
+        p, passive, size = self.passive, ready.state.passive, ready.state.controls.shape[1]
         right = jnp.einsum("m,ij->mij", read, jnp.eye(size, dtype=read.dtype))
         square = jnp.zeros(size, read.dtype)
         for i in range(p):
             y = solve_triangular(passive.diagonal[i], right[i], lower=True)
             square += jnp.sum(y**2, 0)
             right = right.at[i + 1 : i + banded.WIDTH].add(-jnp.einsum("kij,ir->kjr", passive.beyond[i], y))
-        y = solve_triangular(factor, right[p:].reshape(-1, size), lower=True)
-        return square + jnp.sum(y**2, 0)
+        active = right[p:].reshape(-1, size)
+        first, tied = len(ready.lower), ready.beyond.shape[1]
+        y = solve_triangular(ready.lower, active[:first], lower=True)
+        rest = active[first:].at[:tied].add(-ready.beyond.T @ y)
+        z = solve_triangular(last, rest, lower=True)
+        return square + jnp.sum(y**2, 0) + jnp.sum(z**2, 0)
 
     @partial(jax.jit, static_argnums=0)
     def lasting(self, model: Model, sight: Sight) -> Float[Array, " D"]:

@@ -56,8 +56,9 @@ class Ready(NamedTuple):
 
     state: State
     lower: Float[Array, "R R"]
-    beyond: Float[Array, "R S"]
-    """A change x of the first follows one of the last, y, as lower' x + beyond y = own."""
+    beyond: Float[Array, "R T"]
+    """A change x of the first follows one of the last, y, as lower' x + beyond y = own; the very last has no tie to
+    them."""
     own: Float[Array, " R"]
     information: Float[Array, "S S"]
     force: Float[Array, " S"]

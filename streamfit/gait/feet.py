@@ -67,10 +67,13 @@ class Feet:
 
     def at(self, q: np.ndarray, qd: np.ndarray) -> FeetAt:
         """The feet in a pose q (D,) that changes by qd (D,) per second."""
-        before, after = self._points(q - 0.5 * _STEP * qd), self._points(q + 0.5 * _STEP * qd)
-        return FeetAt(0.5 * (before + after), (after - before) / _STEP)
+        half = 0.5 * _STEP * qd
+        before, after = self._points(q - half), self._points(q + half)
+        return FeetAt(0.5 * (before + after), (after - before) * (1.0 / _STEP))
 
     def _points(self, q: np.ndarray) -> np.ndarray:
-        self._bodies.pose(q)
-        points = (self._bodies.rotation[self._body] @ self._place[..., None])[..., 0]
-        return (points + self._bodies.position[self._body]).reshape(len(SIDES), len(_POINTS), 3)
+        bodies = self._bodies
+        bodies.pose(q)
+        points = bodies.position.take(self._body, 0)
+        points += np.matmul(bodies.rotation.take(self._body, 0), self._place[..., None])[..., 0]
+        return points.reshape(len(SIDES), len(_POINTS), 3)

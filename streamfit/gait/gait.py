@@ -32,7 +32,7 @@ REST = 0.15
 NEAR, LEAN, REACH = 0.03, 0.3, 0.05
 """m above its floor up to which a part of a foot may stand; more by this share of what the other part is higher: a foot
 that is pitched stands on an edge beyond. s: a part higher by this time its speed is as if that fast."""
-PARTS = [SOLE, BALL]
+PARTS = slice(SOLE, BALL + 1)
 """The points that a foot stands on."""
 ON, ON_LEAST, SPREAD = 0.25, 0.6, 0.25
 """Share of the last swing's largest speed, and m/s, at which a foot is as likely on the ground as not by the speed of
@@ -126,11 +126,11 @@ class Gait:
         self._path += (feet.rate - rate)[:, 0] * PERIOD
         self._slowest.append(float(effort.min()))
         noise = sorted(self._slowest)[len(self._slowest) // 4]
+        swing = _speed(0.5 * (rate[:, SOLE] + rate[:, BALL]))
         out: list[FootEvent | Step] = []
         for i, side in enumerate(SIDES):
             path = feet.place[i] - self._path[i]
-            swing = float(np.linalg.norm(rate[i, PARTS].mean(0)))
-            sample = Sample(t, rate[i], float(effort[i]), swing, path[PARTS])
+            sample = Sample(t, rate[i], float(effort[i]), float(swing[i]), path[PARTS])
             change = self._foot[side].step(sample, self._foot[SIDES[1 - i]], noise)
             if change is not None:
                 point = HEEL if change.kind == "foot_strike" else TOE
@@ -142,10 +142,8 @@ class Gait:
 
     def _relative(self, feet: FeetAt) -> np.ndarray:
         """Rates (2, P, 3) relative to the ground that moves with the belts, where there are any."""
-        rate, belts = feet.rate.copy(), self._belts.velocity
-        if belts is not None:
-            rate[:, :, [0, 2]] -= belts[:, None]
-        return rate
+        belts = self._belts.velocity
+        return feet.rate if belts is None else feet.rate - belts[:, None]
 
     def _heights(self, feet: FeetAt) -> np.ndarray:
         if self._floor is None:
@@ -179,8 +177,8 @@ class Gait:
 
 
 def _speed(rate: np.ndarray) -> np.ndarray:
-    """(2, P) m/s, of velocities (2, P, 3)."""
-    return np.sqrt(np.square(rate).sum(2))
+    """m/s, of velocities (..., 3)."""
+    return np.asarray(np.sqrt(np.einsum("...i,...i->...", rate, rate)))
 
 
 def _effort(speed: np.ndarray, height: np.ndarray) -> np.ndarray:

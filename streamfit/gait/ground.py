@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.linalg.lapack import dposv
 
 from streamfit.gait.feet import BALL, SOLE
 
@@ -30,9 +32,9 @@ class _Belt:
         self.mean: np.ndarray | None = None
         self.now: np.ndarray | None = None
         self._period = period
-        self._parts = [SOLE, BALL] if seen else [SOLE]
+        self._parts = slice(SOLE, BALL + 1) if seen else slice(SOLE, SOLE + 1)
         # of the latest samples: the velocity along x and z, and along y that of each part
-        self._recent = np.zeros((round(STEADY / period), 2 + len(self._parts)))
+        self._recent = np.zeros((round(STEADY / period), 4 if seen else 3))
         self._count = 0
         self._otherwise = 0
 
@@ -45,11 +47,13 @@ class _Belt:
         """Take a foot's rates (P, 3), one period after the last."""
         recent, parts = self._recent, rate[self._parts]
         row = recent[self._count % len(recent)]
-        row[:2], row[2:] = parts[:, ::2].mean(0), parts[:, 1]
+        row[:2], row[2:] = np.add.reduce(parts[:, ::2]) / len(parts), parts[:, 1]
         self._count += 1
-        mean = recent.mean(0)
-        whole, level = self._count >= len(recent), bool(np.abs(mean[2:]).max() < _LEVEL)
-        self.now = mean[:2] if whole and level and recent[:, :2].std(0).max() < _UNSTEADY else None
+        mean = np.add.reduce(recent) / len(recent)
+        steady = self._count >= len(recent) and max(map(abs, mean[2:].tolist())) < _LEVEL
+        if steady:
+            steady = bool(np.square(recent[:, :2] - mean[:2]).sum(0).max() < _UNSTEADY**2 * len(recent))
+        self.now = mean[:2] if steady else None
 
     def learn(self, other: _Belt) -> None:
         """Let the ground's velocity be that of the foot, once that is sure: while the other foot stands, this one may
@@ -66,7 +70,7 @@ class _Belt:
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:
-    return bool(np.hypot(*(one - other)) < _SAME)
+    return math.hypot(*(one - other)) < _SAME
 
 
 class Belts:
@@ -76,7 +80,7 @@ class Belts:
         """`seen`: whether there are keypoints on each foot; one without is only known at its ankle."""
         self._belts = [_Belt(period, foot) for foot in seen]
         self.velocity: np.ndarray | None = None
-        """(2, 2) m/s, x and z under each foot; None until one has stood."""
+        """(2, 3) m/s under each foot, along y none; None until one has stood."""
 
     def note(self, rate: np.ndarray) -> bool:
         """Take the feet's rates (2, P, 3), one period after the last; whether the ground proves to move otherwise than
@@ -89,7 +93,7 @@ class Belts:
         before, self.velocity = self.velocity, self._known()
         if before is None or self.velocity is None:
             return False
-        return bool(np.hypot(*(self.velocity - before).T).max() > _SAME)
+        return max(math.hypot(*change) for change in (self.velocity - before).tolist()) > _SAME
 
     def _known(self) -> np.ndarray | None:
         """The belts' velocities; what two feet hardly differ in is one belt."""
@@ -97,9 +101,9 @@ class Belts:
         if not known:
             return None
         if _alike(known[0], known[-1]):
-            shared = np.mean(known, axis=0)
-            return np.tile(shared if np.hypot(*shared) > MOVING else 0.0 * shared, (len(self._belts), 1))
-        return np.array(known)
+            shared = 0.5 * (known[0] + known[-1])
+            known = [shared if math.hypot(*shared) > MOVING else 0.0 * shared] * len(self._belts)
+        return np.array([[x, 0.0, z] for x, z in known])
 
 
 class Floor:
@@ -128,15 +132,20 @@ class Floor:
         """Start anew from a point (3,) that rests."""
         count = self._shape[0] * self._shape[1]
         self._origin = place
-        self._state = np.zeros(count + 2)
+        self._rows = np.eye(count, count + 2)
         self._covariance = np.diag([self._OWN**2] * count + [self._SLOPE**2] * 2)
+        self._learn(np.zeros(count + 2))
 
     def height(self, place: np.ndarray) -> np.ndarray:
         """Heights (2, P) of the points (2, P, 3) above where they rest, m."""
+        return np.asarray(place @ self._across - self._rest)
+
+    def _learn(self, state: np.ndarray) -> None:
+        """Heights above a plane through the origin, and its slopes along x and z."""
         assert self._origin is not None
-        away = place - self._origin
-        rest = self._state[:-2].reshape(self._shape) + away[..., 0] * self._state[-2] + away[..., 2] * self._state[-1]
-        return np.asarray(away[..., 1] - rest)
+        self._state = state
+        self._across = np.array([-state[-2], 1.0, -state[-1]])
+        self._rest = state[:-2].reshape(self._shape) + self._origin @ self._across
 
     def rests(self, place: np.ndarray, points: np.ndarray, seconds: float) -> None:
         """The points (2, P, 3) among which those in `points` (2, P) have rested for another time (s).
@@ -144,20 +153,18 @@ class Floor:
         A height that is beyond all expectation is not taken.
         """
         assert self._origin is not None
-        count = len(self._state) - 2
-        self._covariance[range(count), range(count)] += self._DRIFT**2 * seconds
-        index = np.flatnonzero(points)
-        away = place.reshape(-1, 3)[index] - self._origin
-        rows = np.zeros((len(index), count + 2))
-        rows[np.arange(len(index)), index], rows[:, -2:] = 1.0, away[:, ::2]
+        self._covariance.flat[: -2 * len(self._state) : len(self._state) + 1] += self._DRIFT**2 * seconds
+        index = points.ravel().nonzero()[0]
+        away = place.reshape(-1, 3).take(index, 0) - self._origin
+        rows = self._rows.take(index, 0)
+        rows[:, -2:] = away[:, ::2]
         error, spread = away[:, 1] - rows @ self._state, rows @ self._covariance
-        expected = np.einsum("ij,ij->i", spread, rows) + self._NOISE**2
-        taken = np.square(error) <= self._GATE**2 * expected
-        if not taken.any():
-            return
-        rows, error, spread = rows[taken], error[taken], spread[taken]
         found = spread @ rows.T
-        np.fill_diagonal(found, found.diagonal() + self._NOISE**2 * STEADY / seconds)
-        gain = np.linalg.solve(found, spread)
-        self._state = self._state + error @ gain
-        self._covariance = self._covariance - spread.T @ gain
+        taken = np.square(error) <= self._GATE**2 * (found.diagonal() + self._NOISE**2)
+        if not taken.all():
+            error, spread, found = error[taken], spread[taken], found[np.ix_(taken, taken)]
+        if len(error):
+            found.flat[:: len(found) + 1] += self._NOISE**2 * STEADY / seconds
+            _, gain, _ = dposv(found, spread)
+            self._covariance -= spread.T @ gain
+            self._learn(self._state + error @ gain)

@@ -19,7 +19,9 @@ class HostKinematics:
         self._coordinate = skeleton.coordinate_joints
         coupled = (model.eq_type == int(mujoco.mjtEq.mjEQ_JOINT)) & (model.eq_obj2id >= 0)
         self._follower, self._leader = model.eq_obj1id[coupled], model.eq_obj2id[coupled]
-        self._polynomial = model.eq_data[coupled, 4::-1].T.copy()
+        polynomial = model.eq_data[coupled, :5].T
+        used = np.flatnonzero(polynomial.any(1))
+        self._first, *self._others = polynomial[used[-1] if len(used) else 0 :: -1].copy()
         self.position = data.xpos[1:]
         """(B, 3) m, ground frame, as are the others: views that hold the pose last asked for."""
         self.rotation = data.xmat.reshape(-1, 3, 3)[1:]
@@ -32,9 +34,8 @@ class HostKinematics:
         qpos = self.data.qpos
         qpos[self._coordinate] = q
         x = qpos[self._leader]
-        value = np.zeros_like(x)
-        for coefficient in self._polynomial:
-            value *= x
-            value += coefficient
+        value = self._first
+        for coefficient in self._others:
+            value = value * x + coefficient
         qpos[self._follower] = value
         mujoco.mj_kinematics(self.model, self.data)
