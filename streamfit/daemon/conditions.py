@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from statistics import median
 
 import numpy as np
 
@@ -132,7 +133,7 @@ def _rates(session: Session, sending: list[int], told: Collection[str], now: flo
     rates = {i: session.live.assembler.cameras[i].rate(now) for i in sending}
     for i in sending if len(sending) > 1 else ():
         name = session.live.rig.names[i]
-        others = float(np.median([rate for other, rate in rates.items() if other != i]))
+        others = median(rate for other, rate in rates.items() if other != i)
         key = f"slow {name}"
         if rates[i] < others * (SLOW / EASE if key in told else SLOW):
             what = f"{rates[i]:.0f} views/s against {others:.0f} of the others"
@@ -160,7 +161,7 @@ def _residuals(
     seen = [i for i in sending if new[i] >= RESIDUALS]
     for i in seen if len(seen) > 2 else ():
         name = rig.names[i]
-        key, others = f"moved {name}", float(np.median([rms[j] for j in seen if j != i]))
+        key, others = f"moved {name}", median(float(rms[j]) for j in seen if j != i)
         if rms[i] > max(_limit(MOVED, key, told) * others, others + _limit(MOVED_PX, key, told)):
             what = f"{rms[i] * width[i]:.0f} px off against {others * width[i]:.0f} px of the others"
             yield Condition(key, what, "was it moved, or its lens or resolution changed? calibrate it anew", 3.0, name)
@@ -183,7 +184,7 @@ def _answers(session: Session, told: Collection[str], growth: Growth, now: float
         yield Condition("failures", f"{failed} fits failed in the last {WINDOW:.0f} s", "see the daemon's log")
     latest = list(islice(reversed(session.latencies), LATEST))
     if latest and session.answer_times and now - session.answer_times[-1] < 1.0:
-        latency = float(np.median(latest))
+        latency = median(latest)
         if latency > _limit(LATENCY, "latency", told):
             what = f"answers take {1000 * latency:.0f} ms, of {1000 * LATENCY:.0f} that they may"
             yield Condition("latency", what, "check what else runs on this machine", 1.0)

@@ -254,8 +254,8 @@ class Tracker:
 
     def _shown(self, t: float, views: Sequence[View]) -> list[View]:
         """The views up to the instant t by the right clock; those of later times wait for it."""
-        clock = self._clock + self.clocks.applied
-        views = [*self._early, *(replace(v, t=v.t + clock[v.camera]) for v in views)]
+        clock = (self._clock + self.clocks.applied).tolist()
+        views = [*self._early, *(View(v.camera, v.t + clock[v.camera], v.xyc) for v in views)]
         self._early = [v for v in views if v.t > t + JOIN][-len(self._feeds) :]
         return [v for v in views if v.t <= t + JOIN]
 

@@ -8,12 +8,12 @@ What cannot be used is dropped as small as possible: a point, a view or the mess
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import numpy as np
 
-from streamfit.wire.packing import Rejected, decode_array, decode_map, encode
+from streamfit.wire.packing import Rejected, decode_array, decode_map, encode, sent_array
 
 __all__ = [
     "EndMessage",
@@ -118,7 +118,7 @@ def _view(entry: Any) -> ViewMessage:
     person = entry.get("person", "0")
     if not is_name(person):
         raise Rejected("bad_person", f"`person` of camera {camera[:64]!r} must be 1 to 64 of A-Za-z0-9._-")
-    xyc = decode_array(entry.get("xyc"))
+    xyc = sent_array(entry.get("xyc"))
     if xyc.ndim != 2 or xyc.shape[1] != 3 or not 0 < xyc.shape[0] <= MAX_KEYPOINTS:
         raise Rejected("bad_array", f"`xyc` of camera {camera[:64]!r} must be K x 3")
     return ViewMessage(camera, None if t is None else float(t), person, xyc)
@@ -131,16 +131,17 @@ def _without_bad_points(views: list[ViewMessage]) -> tuple[ViewMessage, ...]:
     """
     if not views:
         return ()
-    points = np.concatenate([view.xyc for view in views])
+    with np.errstate(invalid="ignore"):  # a signalling NaN is none worse than another
+        points = np.concatenate([view.xyc for view in views], dtype=np.float64)
     confidence = points[:, 2]
     usable = (confidence > 0.0) & (confidence <= 1.0) & (np.abs(points[:, :2]).max(axis=1) <= MAX_PIXEL)
-    if usable.all():
-        return tuple(views)
     starts = np.cumsum([0, *(len(view.xyc) for view in views)]).tolist()
-    bad = np.add.reduceat(~usable & (confidence != 0.0), starts[:-1], dtype=int)
-    points[~usable] = 0.0
+    bad = [0] * len(views)
+    if not usable.all():
+        bad = np.add.reduceat(~usable & (confidence != 0.0), starts[:-1], dtype=int).tolist()
+        points[~usable] = 0.0
     return tuple(
-        replace(view, xyc=points[start:end], bad_points=int(count))
+        ViewMessage(view.camera, view.t, view.person, points[start:end], count)
         for view, start, end, count in zip(views, starts, starts[1:], bad, strict=False)
     )
 

@@ -63,6 +63,12 @@ def decode_map(payload: bytes | memoryview) -> dict[str, Any]:
 
 def decode_array(value: Any) -> np.ndarray:
     """Float64 array from nested lists of numbers or `{dtype, shape, data}`. Raises Rejected."""
+    with np.errstate(invalid="ignore"):  # a signalling NaN is none worse than another
+        return sent_array(value).astype(np.float64)
+
+
+def sent_array(value: Any) -> np.ndarray:
+    """The same as it was sent, in single or double precision; not to be written to."""
     if isinstance(value, dict):
         return _binary_array(value)
     if not isinstance(value, list):
@@ -110,8 +116,7 @@ def _binary_array(value: dict[str, Any]) -> np.ndarray:
         size *= n
     if not isinstance(data, bytes) or len(data) != size * int(dtype[2]):
         raise Rejected("bad_array", "the data of an array must have as many bytes as its dtype and shape say")
-    with np.errstate(invalid="ignore"):  # a signalling NaN is none worse than another
-        return np.frombuffer(data, dtype).reshape(shape).astype(np.float64)
+    return np.frombuffer(data, dtype).reshape(shape)
 
 
 def _plain(value: Any) -> Any:
