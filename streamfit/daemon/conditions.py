@@ -183,7 +183,7 @@ def _answers(session: Session, told: Collection[str], growth: Growth, now: float
     if failed := growth.of("failures", session.live.fits.failures, now):
         yield Condition("failures", f"{failed} fits failed in the last {WINDOW:.0f} s", "see the daemon's log")
     latest = list(islice(reversed(session.latencies), LATEST))
-    if latest and session.answer_times and now - session.answer_times[-1] < 1.0:
+    if latest and session.turns and now - session.turns[-1][0] < 1.0:
         latency = median(latest)
         if latency > _limit(LATENCY, "latency", told):
             what = f"answers take {1000 * latency:.0f} ms, of {1000 * LATENCY:.0f} that they may"

@@ -43,7 +43,8 @@ class Session:
         self.stages = {stage: Durations() for stage in STAGES}
         self.latency = Durations()
         self.latencies: deque[float] = deque(maxlen=RECENT_ANSWERS)
-        self.answer_times: deque[float] = deque(maxlen=RECENT_ANSWERS)
+        self.turns: deque[tuple[float, int]] = deque(maxlen=RECENT_ANSWERS)
+        """When the solver had answered how many instants."""
         self.source: Hashable = None
         self.turn = -1
         self._on_instants = on_instants
@@ -85,7 +86,7 @@ class Session:
     def note_answered(self, instants: int) -> None:
         """So many instants were answered."""
         self.answered += instants
-        self.answer_times.extend([time.monotonic()] * instants)
+        self.turns.append((time.monotonic(), self.answered))
 
     def end(self) -> asyncio.Future[None]:
         """No more messages: the future is done when the solver has answered all that is left."""

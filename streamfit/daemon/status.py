@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -78,7 +78,7 @@ def session_status(session: Session) -> published.SessionStatus:
         },
         "persons": dict(live.fits.states),
         "sync": "free" if live.assembler.free else "triggered",
-        "fps": _fps(session.answer_times, now),
+        "fps": _fps(session.turns, now),
         "answered": session.answered,
         "skipped": session.backlog.skipped,
         "failures": live.fits.failures,
@@ -114,9 +114,13 @@ def latency_percentiles(session: Session) -> tuple[float | None, float | None]:
     return float(p50), float(p99)
 
 
-def _fps(times: Sequence[float], now: float) -> float:
-    recent = [t for t in times if now - t <= RECENT]
-    return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
+def _fps(answered: Iterable[tuple[float, int]], now: float) -> float:
+    """Instants per second, of times and how many had been answered by then."""
+    recent = [(t, count) for t, count in answered if now - t <= RECENT]
+    if len(recent) < 2:
+        return 0.0
+    (begin, before), (end, after) = recent[0], recent[-1]
+    return (after - before) / max(end - begin, 1e-6)
 
 
 def _known(value: float) -> float | None:

@@ -15,12 +15,14 @@ from streamfit.subject import Subject
 
 # The x of a view's first point says what to do.
 FAIL, NOT_FINITE, SLOW, CLOCKS, HANG = 661.0, 662.0, 663.0, 664.0, 665.0
-SLOWNESS = 0.05  # s
+SLOWNESS = 0.05  # s, of a turn
 AHEAD = 0.004  # s, of the first camera's clock
+TURNS = 2  # where in q
 
 
 class FakeTracker:
-    """q[0] counts the instants of this tracker, q[1] is the number of views; smoothed one instant later."""
+    """q[0] counts the instants of this tracker and q[2] its turns, q[1] is the number of views; smoothed one instant
+    later."""
 
     def __init__(
         self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, lag: float, *, clocks: Clocks
@@ -30,11 +32,15 @@ class FakeTracker:
         self.exchanged = np.zeros(len(rig.names))
         self.instants: list[tuple[float, list[tuple[int, float]]]] = []
         self._owed: list[Estimate] = []
+        self._turns = 0
 
     def warm_up(self) -> None:
         time.sleep(float(os.environ.get("FAKE_WARM_UP", "0")))
 
     def answer(self, instants: Sequence[Sighting], hurried: bool = False) -> list[Estimate]:
+        self._turns += 1
+        if any(view.xyc[0, 0] == SLOW for _, views in instants for view in views):
+            time.sleep(SLOWNESS)
         return [self._answer(t, views) for t, views in instants]
 
     def _answer(self, t: float, views: Sequence[View]) -> Estimate:
@@ -43,8 +49,6 @@ class FakeTracker:
         orders = {view.xyc[0, 0] for view in views}
         if FAIL in orders:
             raise RuntimeError("told to fail")
-        if SLOW in orders:
-            time.sleep(SLOWNESS)
         if HANG in orders:
             time.sleep(3600)
         if CLOCKS in orders:
@@ -52,7 +56,7 @@ class FakeTracker:
             self.clocks.note(t, information, np.where(np.arange(len(information)) == 0, -AHEAD * information, 0.0))
         self.instants.append((t, [(view.camera, view.t) for view in views]))
         q = np.zeros(len(self.skeleton.coordinates))
-        q[0], q[1] = len(self.instants), len(views)
+        q[0], q[1], q[TURNS] = len(self.instants), len(views), self._turns
         if NOT_FINITE in orders:
             q[0] = np.nan
         bodies, points = len(self.skeleton.bodies), len(self.keypoints.names)

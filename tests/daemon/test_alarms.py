@@ -147,7 +147,7 @@ def test_a_person_lost(room: Room) -> None:
 def test_answers_that_take_long(room: Room) -> None:
     session = room.watched.session
     session.latencies.extend([2 * LATENCY] * 100)
-    session.answer_times.append(room.watched.now + 10.0)
+    session.turns.append((room.watched.now + 10.0, 1))
     assert room.run(2.0)["latency"].startswith("answers take 100 ms, of 50 that they may")
     session.latencies.extend([0.8 * LATENCY] * 200)  # not clearly below
     assert list(room.run(2.0)) == ["latency"]

@@ -1,9 +1,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from streamfit.daemon.backlog import MAX_INSTANTS, MAX_VIEWS, Backlog
 from streamfit.daemon.instants import Arrival, Instant
+from streamfit.daemon.status import _fps
 
 
 def instant(t: float) -> Instant:
@@ -59,3 +61,9 @@ def test_views_that_are_handed_on_do_not_pile_up() -> None:
         backlog.put(instant(200 + i / 1e5))
     first, *_ = backlog.take()
     assert len(first.views) <= MAX_VIEWS
+
+
+def test_the_rate_of_answers_is_that_of_instants_however_many_are_answered_at_once() -> None:
+    assert _fps([], 1.0) == _fps([(0.5, 4)], 1.0) == 0.0
+    assert _fps([(0.5 + i / 25, 4 * i) for i in range(10)], 1.0) == pytest.approx(100.0)
+    assert np.isfinite(_fps([(0.5, 4), (0.5, 8)], 1.0))

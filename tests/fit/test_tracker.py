@@ -261,7 +261,7 @@ def with_settings(scene, **settings):
 @pytest.fixture(scope="module")
 def double(scene):
     """What the window of double precision, all of whose control points are active, makes of a second."""
-    return run(with_settings(scene, precision="float64", active=99, slots=4), scene, np.arange(0, 1, 1 / RATE))
+    return run(with_settings(scene, precision="float64", active=99, slots=4, fresh=4), scene, np.arange(0, 1, 1 / RATE))
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,9 @@ def test_what_is_passive_or_single_precision_answers_the_same(scene, double, set
     Not at first: the windows begin at rest at different times.
     """
     times = np.arange(0, 1, 1 / RATE)
-    for found, expected in zip(run(with_settings(scene, slots=4, **settings), scene, times), double, strict=True):
+    for found, expected in zip(
+        run(with_settings(scene, slots=4, fresh=4, **settings), scene, times), double, strict=True
+    ):
         assert [e.t for e in found] == [e.t for e in expected]
         later = slice(len(times) * 3 // 5, None)
         q, reference = (np.array([e.q for e in part[later]]) for part in (found, expected))
