@@ -131,28 +131,35 @@ class Fits:
     def _answer(self, person: str, instants: Sequence[Instant], hurried: bool) -> list[Answer]:
         done = [] if person in self._introduced else [self._model(person)]
         self._introduced.add(person)
-        seen = [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views if v.person == person]) for i in instants]
         try:
-            tracker = self._trackers.get(person) or self._new_tracker()
-            self._trackers[person] = tracker
-            too_late = tracker.too_late
-            estimates = tracker.answer(seen, hurried)
-            if not all(np.isfinite(e.q).all() and np.isfinite(e.qd).all() for e in estimates):
-                raise FloatingPointError("the fit is not finite")
-            for estimate in estimates:
-                contacts = self._contacts(person, estimate)
-                done.append(answers.kinematics(self._session, person, estimate, contacts))
-                done.append(answers.bodies(self._session, person, estimate))
+            return done + self._solved(person, instants, hurried)
         except Exception:
             # whatever it is, it is this person's alone: the others and their sessions go on
-            self._failed(f"person {person} starts afresh after t = {instants[-1].t:.6f} s", len(instants))
             self._trackers.pop(person, None)
             self._gaits.pop(person, None)
-            return [answer for answer in done if answer[1]["type"] == "model"]
-        self.too_late += tracker.too_late - too_late
-        self.states[person] = estimate.state
+            if len(instants) == 1:
+                self._failed(f"person {person} starts afresh after t = {instants[0].t:.6f} s")
+                return done
+        for one in instants:  # so that no other is lost with the one that can not be answered
+            done += self._answer(person, [one], hurried=False) + self._settled(person)
+        return done
+
+    def _solved(self, person: str, instants: Sequence[Instant], hurried: bool) -> list[Answer]:
+        seen = [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views if v.person == person]) for i in instants]
+        tracker = self._trackers.get(person) or self._new_tracker()
+        self._trackers[person] = tracker
+        too_late = tracker.too_late
+        estimates = tracker.answer(seen, hurried)
+        if not all(np.isfinite(e.q).all() and np.isfinite(e.qd).all() for e in estimates):
+            raise FloatingPointError("the fit is not finite")
+        done = []
         for estimate in estimates:
+            contacts = self._contacts(person, estimate)
+            done.append(answers.kinematics(self._session, person, estimate, contacts))
+            done.append(answers.bodies(self._session, person, estimate))
             self._note_residuals(estimate)
+        self.too_late += tracker.too_late - too_late
+        self.states[person] = estimates[-1].state
         self.exchanged = np.mean([tracker.exchanged for tracker in self._trackers.values()], axis=0)
         return done
 
@@ -210,10 +217,9 @@ class Fits:
     def _smoothed(self, person: str, estimates: list[Estimate]) -> list[Answer]:
         return [answers.smoothed(self._session, person, e, self._contacts(person, e), self._lag) for e in estimates]
 
-    def _failed(self, what: str, instants: int = 1) -> None:
-        before = self.failures
-        self.failures += instants
-        if before.bit_length() < self.failures.bit_length():  # a fit that always fails does not fill the log
+    def _failed(self, what: str) -> None:
+        self.failures += 1
+        if self.failures.bit_count() == 1:  # 1, 2, 4, 8 ..: a fit that always fails does not fill the log
             whose = {"session": self._session}
             log.exception("session %s: failure %d: %s", self._session, self.failures, what, extra=whose)
 

@@ -229,6 +229,11 @@ def test_times_that_jump_and_run_backwards_are_survived(harm: Client) -> None:
     assert harm.status()["sessions"]["harm"]["failures"] == 0
 
 
+def heard(client: Client, topic: str) -> list[dict[str, Any]]:
+    client.listen()
+    return client.payloads(topic)
+
+
 def test_views_of_two_sessions_mixed_stay_apart(harm: Client) -> None:
     elsewhere = standing_views(RIG, KEYPOINTS, place=0.5)
     for i in range(20):
@@ -236,9 +241,9 @@ def test_views_of_two_sessions_mixed_stay_apart(harm: Client) -> None:
             harm.keypoints("harm", 1.0 + i / 50, [a])
             harm.keypoints("harm-2", 1.0 + i / 50, [b])
         time.sleep(0.02)
-    harm.wait_for("bodies/harm-2/0", t=1.0 + 19 / 50)
-    places = {}
+    last, places = 1.0 + 19 / 50, {}
     for name in ("harm", "harm-2"):
+        wait_until(lambda topic=f"bodies/{name}/0": last in [b["t"] for b in heard(harm, topic)], f"the last of {name}")
         bodies = harm.payloads(f"bodies/{name}/0")
         assert [b["t"] for b in bodies][-15:] == [1.0 + i / 50 for i in range(5, 20)]
         places[name] = np.frombuffer(bodies[-1]["position"]["data"]).reshape(bodies[-1]["position"]["shape"])

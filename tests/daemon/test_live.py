@@ -175,3 +175,13 @@ def test_a_gait_that_fails_is_its_persons_alone(live: LiveSession, monkeypatch: 
     assert [topic for topic in topics(done) if topic.startswith("kin")] == ["kinematics/s/p2"]
     assert live.fits.failures == 1
     assert "kinematics/s/p1" in topics(answers(live, 0.02, [view(person="p1"), view(person="p2")]))
+
+
+def test_an_instant_that_can_not_be_answered_takes_no_other_with_it(live: LiveSession) -> None:
+    for i, x in enumerate([1.0, FAIL, 1.0, 1.0]):
+        live.feed(KeypointsMessage("s", i / 100, None, (view(order=x),), ()), i / 100)
+    together = live.due(10.0)
+    assert len(together) == 4
+    done = [answer for ready in live.solve(*together) for answer in ready]
+    assert [p["t"] for topic, p in done if topic.startswith("kin")] == [0.0, 0.02, 0.03]
+    assert live.fits.failures == 1
