@@ -51,3 +51,15 @@ def test_the_reference_is_what_the_types_say() -> None:
     assert re.findall(r"^### streamfit \w+", made, re.MULTILINE) == re.findall(
         r"^### streamfit \w+", kept, re.MULTILINE
     )
+
+
+def test_the_pictures_of_the_fit_are_drawn_by_the_code(tmp_path: Path) -> None:
+    """The one that takes no fit: the weights that the picture shows are the fit's."""
+    figure = runpy.run_path(str(ROOT / "docs" / "fit_pictures.py"))["weights_figure"]()
+    weight, pull = figure.axes
+    for line in weight.get_lines():
+        values = line.get_ydata()
+        assert values[0] == 1.0
+        assert (values[1:] < values[:-1]).all()
+    certain, *_ = (line.get_ydata() for line in pull.get_lines())
+    assert certain[-1] < certain.max() / 4  # what is far out pulls hardly at all
