@@ -166,6 +166,7 @@ def rig(
 @click.option(
     "--hidden", metavar="N,N,..", callback=_sizes, help="Of mlp: hidden layers.  [default: 128,256,512,1024,2048]"
 )
+@json_option
 @cameras_option
 @person_option
 @skeleton_option
@@ -180,6 +181,7 @@ def calibrate(
     minutes: float | None,
     steps: int | None,
     hidden: tuple[int, ...] | None,
+    as_json: bool,
     cameras: list[str] | None,
     person: str | None,
     skeleton: str,
@@ -193,7 +195,7 @@ def calibrate(
     _prepare_jax()
     from dataclasses import replace
 
-    from streamfit.commands.calibrate import METHODS, CalibrateOptions, calibrate_sessions, summary
+    from streamfit.commands.calibrate import METHODS, CalibrateOptions, calibrate_sessions, report, summary
     from streamfit.fit.anatomy import Build
 
     options = CalibrateOptions(METHODS[METHODS.index(method)], Build(stature, mass), bundle_adjust, minutes)
@@ -202,7 +204,7 @@ def calibrate(
     options = replace(options, first_order=descent)
     with progress() as show:
         result = calibrate_sessions(sessions, output, options, static, cameras, person, skeleton, show)
-    click.echo(summary(result))
+    _say(report(result), summary(result), as_json)
 
 
 @_command(

@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Shows a running daemon's topics in the terminal."""
 
+import json
 import math
 import time
 from collections import defaultdict, deque
@@ -31,16 +32,18 @@ ANGLES = "pelvis_tilt,hip_flexion_r,hip_flexion_l,knee_angle_r,knee_angle_l,ankl
     epilog="""\b
 Examples:
   tools/monitor.py                                       until Ctrl-C
-  tools/monitor.py --once                                two seconds, one table, for scripts
+  tools/monitor.py --once                                two seconds, one table
+  tools/monitor.py --json                                the same for scripts
   tools/monitor.py --angles elbow_flex_r,elbow_flex_l    other coordinates
 """
 )
 @publish_option
 @click.option("--angles", default=ANGLES, show_default=True, help="Coordinates to show, with commas.")
 @click.option("--once", is_flag=True, help="Listen for --seconds, print once, and end.")
+@click.option("--json", "as_json", is_flag=True, help="As --once, but one JSON map with all angles.")
 @click.option("--seconds", type=click.FloatRange(min=0), default=2.0, show_default=True)
 @keys_option
-def monitor(publish: str, angles: str, once: bool, seconds: float, keys: Path | None) -> None:
+def monitor(publish: str, angles: str, once: bool, as_json: bool, seconds: float, keys: Path | None) -> None:
     """Show alarms, sessions, persons, rate, latency, losses, angles and cameras of a running daemon."""
     daemon = Daemon(tuple(angles.split(",")))
     with zmq.Context() as context, connect(context, zmq.SUB, publish, keys) as socket:
@@ -48,9 +51,12 @@ def monitor(publish: str, angles: str, once: bool, seconds: float, keys: Path | 
             socket.subscribe(kind)
         for topic, payload in wait_for_daemon(socket, publish):
             daemon.take(topic.decode(errors="replace"), message_of(payload) or {})
-        if once:
+        if once or as_json:
             _listen(socket, daemon, seconds)
-            Console().print(daemon.tables())
+            if as_json:
+                click.echo(json.dumps(daemon.report(), indent=2, allow_nan=False))
+            else:
+                Console().print(daemon.tables())
             return
         with Live(daemon.tables(), refresh_per_second=4) as live:
             while True:
@@ -80,6 +86,24 @@ class Person:
     def rate(self, now: float) -> float:
         recent = [a for a in self.arrivals if a > now - WINDOW]
         return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
+
+    def report(self, now: float) -> dict[str, Any]:
+        """For programs."""
+        latency = 1000 * np.array(self.latencies or [math.nan])
+        q, sd = (decode_array(self.latest[name]) if self.latest else np.array([]) for name in ("q", "sd"))
+        angles = {}
+        for name, (place, unit) in self.coordinates.items() if len(q) else ():
+            factor = math.degrees(1) if unit == "rad" else 1.0
+            angles[name] = {"value": factor * float(q[place]), "sd": factor * float(sd[place])}
+        return {
+            **{name: self.latest.get(name) for name in ("state", "t", "rms_px", "views")},
+            "rate": self.rate(now),
+            "latency_p50_ms": float(np.percentile(latency, 50)),
+            "latency_p99_ms": float(np.percentile(latency, 99)),
+            "lost": self.lost,
+            "event": self.event or None,
+            "angles": angles,
+        }
 
 
 class Daemon:
@@ -112,6 +136,11 @@ class Daemon:
             person.latencies.append(message["latency"])
         elif kind == "gait":
             person.event = f"{message['side']} {message['event'].replace('_', ' ')} at {message['t']:.2f} s"
+
+    def report(self) -> dict[str, Any]:
+        """All that the tables show, and every angle (deg; translations in m); null is what is not known."""
+        now = time.monotonic()
+        return _known({"status": self._status, "persons": {who: p.report(now) for who, p in self._persons.items()}})
 
     def tables(self) -> Group:
         return Group(self._alarms(), self._persons_table(), self._angles_table(), self._cameras_table())
@@ -199,6 +228,15 @@ class Daemon:
     def _sessions(self) -> dict[str, Any]:
         sessions = self._status.get("sessions")
         return sessions if isinstance(sessions, dict) else {}
+
+
+def _known(value: Any) -> Any:
+    """Without numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {str(key): _known(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_known(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _table(title: str, *columns: str) -> Table:

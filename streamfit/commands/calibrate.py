@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -92,6 +92,33 @@ def load_trial(recording: Recording, skeleton: Skeleton) -> Trial:
         for instant in recording.played(live)
     ]
     return Trial(recording.name, recording.rig, instants)
+
+
+def report(result: Calibrated) -> dict[str, Any]:
+    """The same for programs: figures with their units in the names."""
+    calibration, verdict = result.calibration, result.verdict
+    subject = calibration.subject
+    offsets = dict(zip(subject.keypoints, (1000 * subject.offsets).round(1).tolist(), strict=True))
+    return {
+        "converged": calibration.converged,
+        "steps": calibration.steps,
+        "scale": {group: float(factor) for group, factor in subject.scale.items()},
+        "offsets_mm": offsets,
+        "standing": list(calibration.standing),
+        "cameras": [
+            {
+                "sessions": list(rig.sessions),
+                "turned_deg": dict(zip(rig.rig.names, np.degrees(rig.turned).tolist(), strict=True)),
+                "moved_mm": dict(zip(rig.rig.names, (1000 * rig.shifted).tolist(), strict=True)),
+                "clock_ms": dict(zip(rig.rig.names, (1000 * rig.clock).tolist(), strict=True)),
+            }
+            for rig in subject.refined
+        ],
+        "verdict": verdict.grade,
+        "reasons": list(verdict.reasons),
+        "notes": list(verdict.notes),
+        "files": [str(path) for path in result.files],
+    }
 
 
 def summary(result: Calibrated) -> str:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +69,13 @@ def motion() -> Walk:
 @pytest.fixture(scope="module")
 def subject(folder: Path) -> Path:
     """A subject that `streamfit calibrate` made of two sessions of two rigs."""
-    result = streamfit(folder, "calibrate", "walk.mcap", "later.mcap", "-o", "subject.toml")
+    result = streamfit(folder, "calibrate", "walk.mcap", "later.mcap", "-o", "subject.toml", "--json")
     assert result.returncode == 0, result.stderr
-    assert "written to subject.toml" in result.stdout
+    said, kept = json.loads(result.stdout), tomllib.loads((folder / "subject.toml").read_text())
+    assert said["files"] == ["subject.toml"]
+    assert said["scale"] == pytest.approx(kept["scale"], abs=1e-5)
+    assert said["verdict"] == kept["fit"]["verdict"]
+    assert len(said["offsets_mm"]) == 26
     return folder / "subject.toml"
 
 

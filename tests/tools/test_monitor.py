@@ -1,8 +1,12 @@
 """The monitor shows what a daemon publishes."""
 
+import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import pytest
 import zmq
 from talking_daemon import ALARM, Run, TalkingDaemon, keypoints
 
@@ -17,17 +21,22 @@ def feed(daemon: TalkingDaemon, stop: threading.Event) -> None:
             time.sleep(0.02)
 
 
-def test_once(tool: Run, daemon: TalkingDaemon) -> None:
-    daemon.skip = True
+@contextmanager
+def fed(daemon: TalkingDaemon) -> Iterator[None]:
     stop = threading.Event()
     thread = threading.Thread(target=feed, args=(daemon, stop))
     thread.start()
     try:
-        angles = "knee_angle_r,elbow_flex_r"
-        result = tool("monitor.py", "--once", "--publish", daemon.publish, "--angles", angles)
+        yield
     finally:
         stop.set()
         thread.join()
+
+
+def test_once(tool: Run, daemon: TalkingDaemon) -> None:
+    daemon.skip = True
+    with fed(daemon):
+        result = tool("monitor.py", "--once", "--publish", daemon.publish, "--angles", "knee_angle_r,elbow_flex_r")
     assert result.returncode == 0, result.stderr
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines()]
     rows = [cells for cells in lines if cells and cells[0].startswith("s1")]
@@ -40,6 +49,24 @@ def test_once(tool: Run, daemon: TalkingDaemon) -> None:
     assert camera == ["s1", "cam_01", "99.9", "1", "2", "3.3", "1.50", "bad_array 7"]
     assert "daemon: ready, up" in result.stdout
     assert ALARM in result.stdout.splitlines()
+
+
+def test_json_says_the_same_to_programs(tool: Run, daemon: TalkingDaemon) -> None:
+    daemon.skip = True
+    with fed(daemon):
+        result = tool("monitor.py", "--json", "--publish", daemon.publish)
+    assert result.returncode == 0, result.stderr
+    said = json.loads(result.stdout)
+    person = said["persons"]["s1/0"]
+    assert person["state"] == "tracking"
+    assert 20.0 < person["rate"] < 70.0
+    assert (person["latency_p50_ms"], person["rms_px"], person["views"]) == (pytest.approx(5.0), 4.5, 2)
+    assert person["lost"] > 0
+    assert person["angles"]["knee_angle_r"] == {
+        "value": pytest.approx(57.3, abs=0.1),
+        "sd": pytest.approx(1.1, abs=0.1),
+    }
+    assert said["status"]["sessions"]["s1"]["rejected"] == {"bad_array": 7}
 
 
 def test_no_daemon_is_one_line(tool: Run) -> None:
