@@ -262,10 +262,11 @@ class Tracker:
     def _advance(self, instants: Sequence[Sighting]) -> list[Estimate]:
         """One step of the window to the last of these instants."""
         t, slots = instants[-1][0], self._slots
-        if self._step is not None and self._owed_from(self._step.t) < self._spline.shifted(self._shift_for(t)).start:
+        if self._step is not None and (self._turns or self._owed_from(self._step.t) < self._start_for(t)):
             self._take_over()
             self._done += self._look_back()
-        self._keep_regular()
+        if self._turns:
+            self._keep_regular()
         spline, shift = self._spline, self._shift_for(t)
         open_from = spline.shifted(shift).start + self._window.passive * spline.spacing
         slots.give_up(open_from, spline)
@@ -312,6 +313,15 @@ class Tracker:
         self._tells_clocks = not settling and self._doubted is None and len(used) > 2
         self._list = float(outcome.reading.q[4])
         return estimates
+
+    @property
+    def _turns(self) -> bool:
+        """Whether the root has come near the singularity of the window's frame."""
+        return abs(self._list) >= TURN
+
+    def _start_for(self, t: float) -> float:
+        """Where the window begins once it holds the time t."""
+        return self._spline.shifted(self._shift_for(t)).start
 
     def _shift_for(self, t: float) -> int:
         """Knots by which the window must move on to hold the time t in its last interval."""
@@ -504,9 +514,8 @@ class Tracker:
         self._model = jax.device_put(jax.tree.map(self.settings.real, self._model._replace(lenses=turned)))
 
     def _keep_regular(self) -> None:
-        """Choose another frame for the window before its root comes near the singularity."""
-        if abs(self._list) < TURN or self._ready is None:
-            return
+        """Choose another frame for the window, in which its root is regular."""
+        assert self._ready is not None
         controls, before = np.asarray(self._ready.state.controls), self._frame.turn
         rotation = before.T @ rotation_of(controls[-2, 3:6])
         frame = Frame.regular_at(rotation, UPRIGHT)

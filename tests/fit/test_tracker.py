@@ -35,6 +35,15 @@ def run(tracker, scene, times, **how):
     return live, smoothed + tracker.finish()
 
 
+def run_hurried(tracker, scene, times, together):
+    """The same where others always wait, so many together."""
+    live, smoothed = [], []
+    for i in range(0, len(times), together):
+        live += tracker.answer([(t, scene.views(t)) for t in times[i : i + together]], hurried=True)
+        smoothed += tracker.settled()
+    return live, smoothed + tracker.finish()
+
+
 def errors(scene, estimates, skip=0.5):
     """RMSE (rad) of the coordinates that coco-like keypoints see well, and of the keypoints (m)."""
     well = [
@@ -206,7 +215,8 @@ def test_times_that_do_not_increase_are_refused(scene, tracker_of):
         tracker.update(1.0, scene.views(1.0))
 
 
-def test_a_person_lying_on_the_side_is_no_singularity(scene, tracker_of):
+@pytest.mark.parametrize("together", [1, 2])
+def test_a_person_lying_on_the_side_is_no_singularity(scene, tracker_of, together):
     """List passes a right angle: keypoints stay right and the published angles do not jump by a turn."""
 
     class Rolling(type(scene)):
@@ -216,8 +226,12 @@ def test_a_person_lying_on_the_side_is_no_singularity(scene, tracker_of):
             return q
 
     rolling = Rolling(scene.skeleton, scene.keypoints, scene.rig, scene.subject)
-    live, smoothed = run(tracker_of(), rolling, np.arange(0, 2.6, 1 / RATE))
+    times = np.arange(0, 2.6, 1 / RATE)
+    tracker = tracker_of()
+    live, smoothed = run(tracker, rolling, times) if together == 1 else run_hurried(tracker, rolling, times, together)
     assert {e.state for e in live} == {"tracking"}
+    assert [e.t for e in smoothed] == list(times)
+    assert np.degrees(errors(rolling, smoothed)[0]) < 2.5
     assert errors(rolling, smoothed)[1] < 0.012
     assert errors(rolling, live)[1] < 0.03
     assert np.abs(live[-1].q[3:6] - rolling.q(live[-1].t)[3:6]).max() < 0.2
