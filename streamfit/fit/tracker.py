@@ -11,15 +11,15 @@ from statistics import median
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
-import mujoco
 import numpy as np
 
 from streamfit.arrays import Array
 from streamfit.cameras import Rig
 from streamfit.fit.clocks import Clocks, Usual
 from streamfit.fit.course import Course
-from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS, Estimate, Feed, View
+from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS, Estimate, Feed, View, robust_rms
 from streamfit.fit.initial import InitialPose
+from streamfit.fit.placing import Placing
 from streamfit.fit.prior import MotionPrior
 from streamfit.fit.residuals import Noise
 from streamfit.fit.root import TURN, UPRIGHT, Frame, rotation_of
@@ -29,7 +29,7 @@ from streamfit.fit.swaps import Sides
 from streamfit.fit.triangulate import triangulate
 from streamfit.fit.window import Window, agreement
 from streamfit.fit.window_data import Change, Hindsight, Model, Outcome, Reading, Ready, Sight
-from streamfit.skeleton import HostKinematics, KeypointSet, Kinematics, Skeleton
+from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
 from streamfit.trajectory import SUPPORT, UniformSpline
 
@@ -104,8 +104,6 @@ class Tracker:
         self.skeleton, self.rig, self.keypoints, self.lag = skeleton, rig, keypoints, lag
         bodies = keypoints.body_indices(skeleton.bodies)
         self._window, self._initial = _compiled(skeleton, tuple(int(b) for b in bodies), self.settings, lag)
-        self._body = bodies
-        self._to_world, self._turn_to_world = rig.to_ground.T, _quaternion_product(rig.to_ground.T)
         self.too_late = 0
         self._frame = Frame.ground()
         self._sides = Sides(skeleton, keypoints, len(rig.cameras))
@@ -143,16 +141,15 @@ class Tracker:
         noise = Noise(*(np.asarray(x, float) for x in known))
         refined, self._clock = subject.rig_for(self.rig)
         self._lenses = refined.lenses()
-        self._places = subject.places(self.skeleton, self.keypoints)
         self._model = Model(
             lenses=self._lenses,
             scale=subject.factors(self.skeleton),
-            places=self._places,
+            places=subject.places(self.skeleton, self.keypoints),
             noise=noise,
             displacement=subject.displacement,
             persistent=subject.persistent,
         )
-        self._bodies = HostKinematics(self.skeleton, subject.scale)
+        self._placing = Placing(self.skeleton, subject, self.keypoints, self.rig)
         in_world = self._lenses._replace(rotation=self._lenses.rotation @ self.rig.to_ground)
         self._sides.look_through(in_world, noise)
         self._look_from(self._frame)
@@ -454,8 +451,8 @@ class Tracker:
     ) -> list[Estimate]:
         """Of instants followed: time, how many views, whether tracking. `present`: the last was seen."""
         used = outcome.weight > 0.0 if present else np.zeros(outcome.weight.shape, bool)
-        rms_px = float(_robust_rms(outcome.error.reshape(1, -1), used.reshape(1, -1))[0])
-        rms_px_camera = _robust_rms(outcome.error, used)
+        rms_px = float(robust_rms(outcome.error.reshape(1, -1), used.reshape(1, -1))[0])
+        rms_px_camera = robust_rms(outcome.error, used)
         active = self._spline.from_knot(self._window.passive)
         out = []
         for t, views, tracking in followed:
@@ -475,21 +472,10 @@ class Tracker:
                 rms_px_camera=rms_px_camera,
                 views=views,
                 state="tracking" if tracking else "coasting",
-                **self._placed(reading["q"]),
+                **self._placing.at(reading["q"]),
             )
             out.append(self._held)
         return out
-
-    def _placed(self, q: np.ndarray) -> dict[str, np.ndarray]:
-        """The bodies and keypoints of a pose in the world frame."""
-        bodies = self._bodies
-        bodies.pose(q)
-        position, rotation = bodies.position @ self._to_world.T, self._to_world @ bodies.rotation
-        return {
-            "position": position,
-            "quaternion": bodies.quaternion @ self._turn_to_world,
-            "keypoints": position[self._body] + (rotation[self._body] @ self._places[..., None])[..., 0],
-        }
 
     def _grounded(self, reading: Reading) -> dict[str, Any]:
         """A reading in the ground frame, continuous with what was answered last: q, qd, sd."""
@@ -538,7 +524,7 @@ class Tracker:
             rms_px_camera=np.full(len(self._feeds), np.nan),
             views=0,
             state="lost",
-            **self._placed(q),
+            **self._placing.at(q),
         )
 
 
@@ -546,21 +532,3 @@ def _mean_weight(weight: np.ndarray, seen: np.ndarray) -> float:
     """Mean robust weight of the confident points; 1 where there are none to disagree."""
     confident = seen[..., 2] >= USABLE_CONFIDENCE
     return float(weight[confident].mean()) if confident.any() else 1.0
-
-
-def _quaternion_product(rotation: np.ndarray) -> np.ndarray:
-    """(4, 4) that quaternions (B, 4) are multiplied by, from the right, to be turned by a rotation matrix."""
-    turn, out = np.zeros(4), np.zeros((4, 4))
-    mujoco.mju_mat2Quat(turn, rotation.reshape(9))
-    for row, unit in zip(out, np.eye(4), strict=True):
-        mujoco.mju_mulQuat(row, turn, unit)
-    return out
-
-
-def _robust_rms(error: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """Root mean square of errors (R, N) in the plane, from the median of those used: outliers do not count. NaN where
-    none is used. The length of a normal deviate in the plane has median 1.177 and root mean square 1.414."""
-    count = used.sum(1)
-    ordered = np.sort(np.where(used, error, np.inf), 1)
-    middle = ordered[np.arange(len(count)), np.maximum(count - 1, 0) // 2]
-    return np.where(count > 0, np.sqrt(1.0 / np.log(2.0)) * middle, np.nan)
