@@ -13,10 +13,10 @@ class Durations:
         self.sum = 0.0
         self._counts = [0] * (len(BOUNDS) + 1)
 
-    def observe(self, seconds: float) -> None:
-        """Count one."""
-        self._counts[bisect_left(BOUNDS, seconds)] += 1
-        self.sum += seconds
+    def observe(self, seconds: float, times: int = 1) -> None:
+        """Count one, or as many as took so long each."""
+        self._counts[bisect_left(BOUNDS, seconds)] += times
+        self.sum += seconds * times
 
     def buckets(self) -> list[tuple[str, float]]:
         """(upper limit, how many were at most that long) as prometheus_client takes them."""

@@ -63,7 +63,8 @@ class Solver:
             instants = session.backlog.take()
             if instants:
                 session.note_taken(instants)
-                await self._answer(session, partial(session.live.solve, *instants, hurried=bool(session.backlog)))
+                solve = partial(session.live.solve, *instants, hurried=bool(session.backlog))
+                await self._answer(session, solve, len(instants))
                 session.note_answered(len(instants))
             elif session.ending is not None:
                 await self._answer(session, session.live.finish)
@@ -101,8 +102,11 @@ class Solver:
         """Where a sender's next turn begins, in s of use that are fair to all."""
         return max(self._fair, self._used.get(source, self._fair))
 
-    async def _answer(self, session: Session, solve: Callable[[], Iterable[list[Answer]]]) -> None:
-        """Publish what is solved as it comes: the solver goes on with what is less urgent meanwhile."""
+    async def _answer(self, session: Session, solve: Callable[[], Iterable[list[Answer]]], instants: int = 1) -> None:
+        """Publish what is solved as it comes: the solver goes on with what is less urgent meanwhile.
+
+        Each of the instants has waited for all of a stage.
+        """
         loop = asyncio.get_running_loop()
 
         def work() -> None:
@@ -111,8 +115,8 @@ class Solver:
                 now = time.monotonic()
                 if answers:
                     stage = "fit" if any(answer["type"] == "kinematics" for _, answer in answers) else "smooth"
-                    session.stages[stage].observe(now - before)
-                    loop.call_soon_threadsafe(self._send, session, answers, now)
+                    session.stages[stage].observe(now - before, instants)
+                    loop.call_soon_threadsafe(self._send, session, answers, now, instants)
                 before = time.monotonic()
 
         try:
@@ -122,7 +126,7 @@ class Solver:
             session.live.fits.failures += 1
             log.exception("session %s: instants are lost", session.name, extra={"session": session.name})
 
-    def _send(self, session: Session, answers: list[Answer], solved: float) -> None:
+    def _send(self, session: Session, answers: list[Answer], solved: float, instants: int) -> None:
         for answer in answers:
             if "latency" in answer[1]:
                 answer[1]["latency"] += time.monotonic() - solved
@@ -131,4 +135,4 @@ class Solver:
             except Exception:
                 session.live.fits.failures += 1
                 log.exception("session %s: an answer is lost", session.name, extra={"session": session.name})
-        session.stages["publish"].observe(time.monotonic() - solved)
+        session.stages["publish"].observe(time.monotonic() - solved, instants)
