@@ -9,8 +9,10 @@ MAX_INSTANTS = 32  # as many as tools/replay.py has under way at most
 MAX_AGE = 0.5  # s of capture time; no window reaches farther back
 MAX_VIEWS = 1024
 TOGETHER = 4
-"""Instants that are answered together at most, and the s that they may be apart: so many the window can take."""
-SPAN = 0.05
+"""Instants that are answered together at most."""
+REACH = 0.051
+"""s from the instant before them to the last of those. Twice as far ahead the window expects a leg of someone who walks
+too badly: one step does not bring it there."""
 
 
 class Backlog:
@@ -40,7 +42,8 @@ class Backlog:
 
 
 def _go_together(taken: list[Instant], another: Instant) -> bool:
-    return another.persons == taken[0].persons and taken[-1].t < another.t <= taken[0].t + SPAN
+    gap = another.t - taken[-1].t
+    return another.persons == taken[0].persons and 0.0 < gap <= REACH - (another.t - taken[0].t)
 
 
 def _joined(oldest: Instant, heir: Instant) -> tuple[Arrival, ...]:

@@ -50,6 +50,14 @@ def test_what_does_not_fit_one_window_is_taken_by_itself() -> None:
     assert times(backlog) == [[0.0], [0.1, 0.12], [0.13], [0.05, 0.06]]
 
 
+@pytest.mark.parametrize(("rate", "together"), [(30, 1), (50, 2), (60, 3), (100, 4), (240, 4)])
+def test_no_more_are_taken_than_one_step_reaches(rate: int, together: int) -> None:
+    backlog = Backlog()
+    for i in range(12):
+        backlog.put(instant(i / rate))
+    assert {len(taken) for taken in times(backlog)} == {together}
+
+
 def test_views_that_are_handed_on_do_not_pile_up() -> None:
     backlog = Backlog()
     for i in range(10_000):

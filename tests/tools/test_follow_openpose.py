@@ -83,6 +83,7 @@ def test_files_are_sent_when_they_are_whole(folders: list[Path]) -> None:
         file(folders[1], 2).write_text(content(0.0, people=0))
         assert not received(pull).views
 
+        time.sleep(0.3)  # until what has arrived here is counted there
         process.send_signal(signal.SIGINT)
         assert isinstance(decode_ingest(pull.recv()), EndMessage)
         said = process.communicate(timeout=20)[1]
