@@ -11,8 +11,8 @@ MAX_VIEWS = 1024
 TOGETHER = 4
 """Instants that are answered together at most."""
 REACH = 0.051
-"""s from the instant before them to the last of those. Farther ahead one step does not reach: at 67 ms the legs of someone
-who walks are .3 deg worse (docs/notes/fit.md)."""
+"""s from the instant before them to the last of those. One step does not reach much farther: at 67 ms the legs of
+someone who walks are .3 deg worse (docs/notes/fit.md)."""
 
 
 class Backlog:
