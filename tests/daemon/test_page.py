@@ -70,8 +70,10 @@ async def test_a_page_is_told_who_is_there_and_then_all_that_moves(fake_daemon: 
     client.wait_for("kinematics/pages/0")
     kinds: dict[str, int] = {}
     async with aiohttp.ClientSession() as browser, browser.ws_connect(f"{fake_daemon.endpoints['http']}/live") as live:
-        first = msgpack.unpackb(await live.receive_bytes())
-        assert (first["type"], first["session"]) == ("model", "pages")
+        told = {"session": None}
+        while told["session"] != "pages":  # other tests may have left sessions
+            told = msgpack.unpackb(await live.receive_bytes())
+            assert told["type"] == "model"
         client.keypoints("pages", 0.1, views())
         async with asyncio.timeout(10):
             while not {"kinematics", "bodies", "status"} <= kinds.keys():
