@@ -20,7 +20,7 @@ from sockets import keys_option, message_of, publish_option, wait_for_daemon
 
 from streamfit.client.connect import connect
 from streamfit.view.terminal import run
-from streamfit.wire.packing import decode_array
+from streamfit.wire.packing import decode_array, finite
 
 KEPT = 1000  # latest instants that rate and latency are taken over
 WINDOW = 2.0  # s of arrivals that the rate is taken over
@@ -140,7 +140,7 @@ class Daemon:
     def report(self) -> dict[str, Any]:
         """All that the tables show, and every angle (deg; translations in m); null is what is not known."""
         now = time.monotonic()
-        return _known({"status": self._status, "persons": {who: p.report(now) for who, p in self._persons.items()}})
+        return finite({"status": self._status, "persons": {who: p.report(now) for who, p in self._persons.items()}})
 
     def tables(self) -> Group:
         return Group(self._alarms(), self._persons_table(), self._angles_table(), self._cameras_table())
@@ -228,15 +228,6 @@ class Daemon:
     def _sessions(self) -> dict[str, Any]:
         sessions = self._status.get("sessions")
         return sessions if isinstance(sessions, dict) else {}
-
-
-def _known(value: Any) -> Any:
-    """Without numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {str(key): _known(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_known(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _table(title: str, *columns: str) -> Table:

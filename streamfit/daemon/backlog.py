@@ -8,7 +8,7 @@ from streamfit.daemon.instants import Arrival, Instant
 MAX_INSTANTS = 32  # as many as tools/replay.py has under way at most
 MAX_AGE = 0.5  # s of capture time; no window reaches farther back
 MAX_VIEWS = 1024
-TOGETHER = 4
+MAX_TOGETHER = 4
 """Instants that are answered together at most."""
 REACH = 0.051
 """s from the instant before them to the last of those. One step does not reach much farther: at 67 ms the legs of
@@ -36,7 +36,7 @@ class Backlog:
     def take(self) -> list[Instant]:
         """The next instants to answer together; none where none waits."""
         taken: list[Instant] = []
-        while self._instants and len(taken) < TOGETHER and (not taken or _go_together(taken, self._instants[0])):
+        while self._instants and len(taken) < MAX_TOGETHER and (not taken or _go_together(taken, self._instants[0])):
             taken.append(self._instants.popleft())
         return taken
 

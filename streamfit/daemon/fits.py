@@ -140,9 +140,12 @@ class Fits:
             if len(instants) == 1:
                 self._failed(f"person {person} starts afresh after t = {instants[0].t:.6f} s")
                 return done
-        for one in instants:  # so that no other is lost with the one that can not be answered
-            done += self._answer(person, [one], hurried=False) + self._settled(person)
-        return done
+            before = self.failures
+            for one in instants:  # so that no other is lost with the one that can not be answered
+                done += self._answer(person, [one], hurried=False) + self._settled(person)
+            if self.failures == before:  # each alone could be, but not all at once
+                self._failed(f"person {person} starts afresh before t = {instants[-1].t:.6f} s")
+            return done
 
     def _solved(self, person: str, instants: Sequence[Instant], hurried: bool) -> list[Answer]:
         seen = [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views if v.person == person]) for i in instants]

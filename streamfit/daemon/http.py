@@ -1,7 +1,6 @@
 """The http socket: metrics, health and the live page."""
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from html import escape
 from importlib.resources import files
@@ -20,6 +19,7 @@ from streamfit.daemon.visitors import Visitors
 from streamfit.errors import InputError
 from streamfit.skeleton import Skeleton
 from streamfit.wire.control import ControlError, Request
+from streamfit.wire.packing import finite
 
 SHUTDOWN = 0.5  # s for requests that are still being answered
 PING = 10.0  # s between two looks whether a page is still there
@@ -181,13 +181,4 @@ def _page_files() -> Mapping[str, str]:
 
 
 def _json(value: Any) -> web.Response:
-    return web.Response(text=json.dumps(_finite(value)), content_type="application/json")
-
-
-def _finite(value: Any) -> Any:
-    """`value` without what JSON cannot say."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return web.Response(text=json.dumps(finite(value)), content_type="application/json")

@@ -165,6 +165,8 @@ class Floor:
             error, spread, found = error[taken], spread[taken], found[np.ix_(taken, taken)]
         if len(error):
             found.flat[:: len(found) + 1] += self._NOISE**2 * STEADY / seconds
-            _, gain, _ = dposv(found, spread)
+            _, gain, failed = dposv(found, spread)
+            if failed:
+                raise np.linalg.LinAlgError("the heights of resting feet have no covariance any more")
             self._covariance -= spread.T @ gain
             self._learn(self._state + error @ gain)

@@ -35,6 +35,15 @@ def encode(fields: Mapping[str, Any]) -> bytes:
     return msgpack.packb(fields, default=_plain)
 
 
+def finite(value: Any) -> Any:
+    """`value`, of maps and lists, without the numbers that JSON cannot say."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def decode_map(payload: bytes | memoryview) -> dict[str, Any]:
     """The map in `payload`, with string keys and the `v` of this version. Raises Rejected."""
     if len(payload) > MAX_BYTES:

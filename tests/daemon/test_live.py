@@ -185,3 +185,15 @@ def test_an_instant_that_can_not_be_answered_takes_no_other_with_it(live: LiveSe
     done = [answer for ready in live.solve(*together) for answer in ready]
     assert [p["t"] for topic, p in done if topic.startswith("kin")] == [0.0, 0.02, 0.03]
     assert live.fits.failures == 1
+
+
+def test_what_fails_only_together_is_answered_one_by_one_and_counted(
+    live: LiveSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = FakeTracker.answer
+    monkeypatch.setattr(FakeTracker, "answer", lambda self, i, hurried=False: alone(self, i) if len(i) == 1 else 1 / 0)
+    for i in range(3):
+        live.feed(KeypointsMessage("s", i / 100, None, (view(),), ()), i / 100)
+    done = [answer for ready in live.solve(*live.due(10.0)) for answer in ready]
+    assert [p["t"] for topic, p in done if topic.startswith("kin")] == [0.0, 0.01, 0.02]
+    assert live.fits.failures == 1
