@@ -156,7 +156,11 @@ def _detect(
         mediapipe.solutions.pose.Pose(model_complexity=model) as pose,
         Detector(session, ingest, keys) as detector,
     ):
-        pose.process(np.zeros((256, 256, 3), np.uint8))
+        taken, picture = capture.read()
+        if taken:  # what MediaPipe loads for the first person that it finds takes as long as ten pictures
+            pose.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+        if is_file:
+            capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
         barrier.wait(START)
         time.sleep(SETTLE)
         began, frame = time.monotonic(), 0

@@ -16,6 +16,8 @@ from streamfit.view.terminal import Show
 from streamfit.wire.messages import KeypointsMessage, Rejected, ViewMessage, decode_ingest
 
 DEFAULT_PERSON = "0"
+PATIENCE = 1.0
+"""s that an instant may wait for its views: nobody waits for an answer from a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class Recording:
 
     def live(self, skeleton: Skeleton, subject: Subject, lag: float = 0.1) -> LiveSession:
         """A live engine for this person, as the daemon makes one."""
-        return LiveSession(self.name, skeleton, self.rig, self.keypoints, subject, IngestSettings(), lag)
+        return LiveSession(self.name, skeleton, self.rig, self.keypoints, subject, IngestSettings(wait=PATIENCE), lag)
 
     def _used(self, message: KeypointsMessage) -> KeypointsMessage:
         views = [v for v in message.views if v.person == self.person and v.camera in self.rig.names]

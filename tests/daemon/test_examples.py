@@ -30,11 +30,13 @@ def local(name: str, folder: Path) -> str:
 
 
 def test_every_example_is_started_here() -> None:
+    """But for that of the README's videos, which the README's own test starts."""
     assert {path.name for path in CONFIGS.glob("*.toml")} == {
         "cameras.toml",
         "room.toml",
         "webcams.toml",
         "remote.toml",
+        "videos.toml",
     }
 
 
