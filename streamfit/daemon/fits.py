@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -90,6 +90,11 @@ class Fits:
         """Compile everything this session will need; takes seconds the first time."""
         make_room_for_compilations()
         self._new_tracker().warm_up()
+
+    def recipe(self) -> tuple[Any, ...]:
+        """What makes a tracker, and with what: to prepare in another process."""
+        e = self._equipment
+        return self._tracker_factory, e.skeleton, e.rig, e.keypoints, e.subject, self._lag
 
     def solve(self, instants: Sequence[Instant], hurried: bool = False) -> Iterator[list[Answer]]:
         """The answers to instants as they are ready: model, kinematics, bodies; then smoothed, gait, steps.

@@ -14,6 +14,7 @@ from typing import Any
 
 from streamfit.daemon.alarms import Alarms
 from streamfit.daemon.answers import Answer
+from streamfit.daemon.beside import prepare
 from streamfit.daemon.compilations import on_compilation
 from streamfit.daemon.config import Config, load_config
 from streamfit.daemon.consumers import Consumers
@@ -164,7 +165,8 @@ class Daemon:
         same_skeleton = config.session.skeleton == self.config.session.skeleton
         skeleton = self.sessions.setup.skeleton if same_skeleton else None
         setup = await asyncio.to_thread(load_setup, config, skeleton)
-        await asyncio.to_thread(self._engine(config, setup).prepare)
+        if not (setup.compiles_like(self.sessions.setup) and config.fit.lag == self.sessions.lag):
+            await prepare(self._engine(config, setup), beside_others=bool(self.sessions.by_name))
         self.sessions.recording = await asyncio.to_thread(record_settings, config)
         self.sessions.setup, self.sessions.lag = setup, config.fit.lag
         self.sessions.ingest = IngestSettings(config.ingest.sync, config.ingest.wait)

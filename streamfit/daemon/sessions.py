@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Hashable
 
+from streamfit.daemon.beside import prepare
 from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.recording import Recording, RecordSettings
@@ -82,7 +83,7 @@ class Sessions:
             setup = await asyncio.to_thread(make_setup, self.setup)
             session = self._new(name, setup)
             if not setup.compiles_like(self.setup):
-                await asyncio.to_thread(session.live.prepare)
+                await prepare(session.live, beside_others=bool(self.by_name))
         finally:
             self._opening = None
         try:
