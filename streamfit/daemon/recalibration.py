@@ -82,8 +82,11 @@ class Recalibration:
             if progress.state == "running":
                 await self._swap(session, found)
                 progress.state = "done"
-        except Exception as error:
-            progress.state, progress.message = "failed", str(error) or "the calibration ended without a result"
+        except InputError as error:
+            progress.state, progress.message = "failed", str(error)
+        except Exception:
+            log.exception("session %s: a calibration failed", session.name, extra={"session": session.name})
+            progress.state, progress.message = "failed", "see the daemon's log"
         finally:
             if process.pid is not None:
                 process.kill()

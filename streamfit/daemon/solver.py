@@ -64,8 +64,8 @@ class Solver:
             if instants:
                 session.note_taken(instants)
                 solve = partial(session.live.solve, *instants, hurried=bool(session.backlog))
-                await self._answer(session, solve, len(instants))
-                session.note_answered(len(instants))
+                if await self._answer(session, solve, len(instants)):
+                    session.note_answered(len(instants))
             elif session.ending is not None:
                 await self._answer(session, session.live.finish)
                 session.ending.set_result(None)
@@ -102,8 +102,8 @@ class Solver:
         """Where a sender's next turn begins, in s of use that are fair to all."""
         return max(self._fair, self._used.get(source, self._fair))
 
-    async def _answer(self, session: Session, solve: Callable[[], Iterable[list[Answer]]], instants: int = 1) -> None:
-        """Publish what is solved as it comes: the solver goes on with what is less urgent meanwhile.
+    async def _answer(self, session: Session, solve: Callable[[], Iterable[list[Answer]]], instants: int = 1) -> bool:
+        """Publish what is solved as it comes, so that the solver goes on with what is less urgent; whether it all was.
 
         Each of the instants has waited for all of a stage.
         """
@@ -125,6 +125,8 @@ class Solver:
             # a defect in one session's way out is no reason to stop the others
             session.live.fits.failures += 1
             log.exception("session %s: instants are lost", session.name, extra={"session": session.name})
+            return False
+        return True
 
     def _send(self, session: Session, answers: list[Answer], solved: float, instants: int) -> None:
         for answer in answers:
