@@ -11,7 +11,11 @@ from rich.table import Table
 PARTS = 10
 """Of a run."""
 WARM = 2.0
-"""Minutes in which caches fill, and what a session remembers of its last minute: growth is looked for from there on."""
+"""Minutes in which caches fill, and what a session remembers of its last minute: growth is looked for from there on.
+
+With sessions and people that come and go, tables of bounded size (the numbers of topics, counts by sender) fill for the
+first 900 rounds, some 30 MB, and after that nothing grows: such a soak is to last an hour or more.
+"""
 MEMORY, LATENCY, HANDLES = 0.02, 0.25, 3
 """Shares that memory and the median latency may grow by, and how many descriptors or threads may be more."""
 

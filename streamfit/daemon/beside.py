@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from streamfit.daemon.live import LiveSession
+from streamfit.fit.tracker import Tracker
 
 SLICE = 0.002  # s that are computed at a time
 REST = 2.0  # times that until the next
@@ -37,9 +38,9 @@ async def prepare(engine: LiveSession, beside_others: bool) -> None:
     await asyncio.to_thread(_prepare_sparingly, engine)
 
 
-async def _fill_cache(recipe: tuple[Any, ...]) -> None:
+async def _fill_cache(recipe: Callable[[], Tracker]) -> None:
     """Compile in a process of its own; where that fails, all is left to this one."""
-    process = multiprocessing.get_context("spawn").Process(target=_compile, args=recipe, daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=_compile, args=(recipe,), daemon=True)
     try:
         await asyncio.to_thread(process.start)
         await asyncio.to_thread(process.join)
@@ -51,12 +52,12 @@ async def _fill_cache(recipe: tuple[Any, ...]) -> None:
         log.warning("compiling beside the live sessions failed (exit code %s): they are disturbed", process.exitcode)
 
 
-def _compile(make: Callable[..., Any], *arguments: Any) -> None:
+def _compile(make: Callable[[], Tracker]) -> None:
     """In the other process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICE)
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # a GPU's memory is the daemon's
-    make(*arguments).warm_up()
+    make().warm_up()
 
 
 def _prepare_sparingly(engine: LiveSession) -> None:

@@ -4,7 +4,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
@@ -89,12 +90,12 @@ class Fits:
     def prepare(self) -> None:
         """Compile everything this session will need; takes seconds the first time."""
         make_room_for_compilations()
-        self._new_tracker().warm_up()
+        self.recipe()().warm_up()
 
-    def recipe(self) -> tuple[Any, ...]:
-        """What makes a tracker, and with what: to prepare in another process."""
+    def recipe(self) -> Callable[[], Tracker]:
+        """What makes a tracker; it can be sent to another process."""
         e = self._equipment
-        return self._tracker_factory, e.skeleton, e.rig, e.keypoints, e.subject, self._lag
+        return partial(self._tracker_factory, e.skeleton, e.rig, e.keypoints, e.subject, self._lag, clocks=self.clocks)
 
     def solve(self, instants: Sequence[Instant], hurried: bool = False) -> Iterator[list[Answer]]:
         """The answers to instants as they are ready: model, kinematics, bodies; then smoothed, gait, steps.
@@ -154,7 +155,7 @@ class Fits:
 
     def _solved(self, person: str, instants: Sequence[Instant], hurried: bool) -> list[Answer]:
         seen = [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views if v.person == person]) for i in instants]
-        tracker = self._trackers.get(person) or self._new_tracker()
+        tracker = self._trackers.get(person) or self.recipe()()
         self._trackers[person] = tracker
         too_late = tracker.too_late
         estimates = tracker.answer(seen, hurried)
@@ -230,10 +231,6 @@ class Fits:
         if self.failures.bit_count() == 1:  # 1, 2, 4, 8 ..: a fit that always fails does not fill the log
             whose = {"session": self._session}
             log.exception("session %s: failure %d: %s", self._session, self.failures, what, extra=whose)
-
-    def _new_tracker(self) -> Tracker:
-        e = self._equipment
-        return self._tracker_factory(e.skeleton, e.rig, e.keypoints, e.subject, self._lag, clocks=self.clocks)
 
     def _model(self, person: str) -> Answer:
         e = self._equipment

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from streamfit.daemon.beside import REST, prepare, sparing
 
 
-def engine(*recipe: Any) -> Any:
+def engine(recipe: Callable[[], Any]) -> Any:
     """One that counts how often it is prepared, and how it is made elsewhere."""
     made = SimpleNamespace(prepared=0, fits=SimpleNamespace(recipe=lambda: recipe))
 
@@ -39,13 +41,13 @@ def test_a_sparing_thread_rests_longer_than_it_computes() -> None:
 
 
 async def test_nobody_is_spared_where_nobody_is() -> None:
-    alone = engine(print, "never called")
+    alone = engine(partial(print, "never called"))
     await prepare(alone, beside_others=False)
     assert alone.prepared == 1
 
 
 async def test_what_cannot_be_compiled_elsewhere_is_compiled_here(caplog: pytest.LogCaptureFixture) -> None:
-    one_with_a_recipe_that_fails = engine(str, "has no warm_up")
+    one_with_a_recipe_that_fails = engine(partial(str, "has no warm_up"))
     with caplog.at_level(logging.WARNING):
         await prepare(one_with_a_recipe_that_fails, beside_others=True)
     assert one_with_a_recipe_that_fails.prepared == 1

@@ -17,6 +17,20 @@ from streamfit.skeleton import KeypointSet, Skeleton
 SECONDS, EVERY = 6.0, 3
 
 
+@pytest.fixture(autouse=True)
+def nothing_under_way(real_daemon: DaemonProcess) -> None:
+    """The daemon is others' too, and calibrates one session at a time."""
+    with Client(real_daemon.endpoints) as client:
+        client.keypoints("idle", 0.0, [])
+        wait_until(lambda: "idle" in client.status()["sessions"], "a session that has seen nobody")
+
+        def refused() -> bool:
+            return client.ask("calibrate", session="idle", seconds=1.0)["error"]["code"] == "refused"
+
+        wait_until(refused, "the end of another calibration", 300.0)
+        assert client.ask("close", session="idle")["ok"]
+
+
 def test_scale_and_offsets_are_swapped_in_without_losing_an_instant(
     real_daemon: DaemonProcess, skeleton: Skeleton
 ) -> None:

@@ -34,12 +34,13 @@ def messages(path: Path):
 
 @pytest.fixture
 def project(openpose, rig: Rig, tmp_path) -> Path:
-    """As Pose2Sim lays it out."""
-    folder = tmp_path / "project" / "Trial_1"
+    """As Pose2Sim lays it out; so deep that nothing of other tests is within the three folders above."""
+    above = tmp_path / "of" / "project"
+    folder = above / "Trial_1"
     shutil.copytree(openpose[0], folder)
-    (tmp_path / "project" / "calibration").mkdir()
-    (tmp_path / "project" / "calibration" / "Calib.toml").write_text(Rig(rig.cameras[:3]).to_toml())
-    (tmp_path / "project" / "Config.toml").write_text('[project]\nframe_rate = 50\n[pose]\npose_model = "COCO_133"\n')
+    (above / "calibration").mkdir()
+    (above / "calibration" / "Calib.toml").write_text(Rig(rig.cameras[:3]).to_toml())
+    (above / "Config.toml").write_text('[project]\nframe_rate = 50\n[pose]\npose_model = "COCO_133"\n')
     (folder / "Config.toml").write_text('[pose]\npose_model = "COCO_17"\n')
     return folder
 
