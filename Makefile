@@ -26,8 +26,7 @@ $(VENV)/.installed: pyproject.toml
 
 # What some tests compare with.
 .venv-opensim/.installed: benchmarks/opensim_env.sh
-	PYTHON=$(PYTHON) benchmarks/opensim_env.sh || echo "no OpenSim here: what compares with it is skipped"
-	touch $@
+	PYTHON=$(PYTHON) benchmarks/opensim_env.sh && touch $@ || echo "no OpenSim here: what compares with it is skipped"
 
 # As root: the program in PREFIX, systemd's units for it, their user, and an example in /etc/streamfit.
 install-service: install-units

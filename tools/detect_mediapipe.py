@@ -160,7 +160,7 @@ def _detect(
         if taken:  # what MediaPipe loads for the first person that it finds takes as long as ten pictures
             pose.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
         if is_file:
-            capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+            capture.open(video)  # from the start again; not every file can be wound back
         barrier.wait(START)
         time.sleep(SETTLE)
         began, frame = time.monotonic(), 0
