@@ -168,7 +168,7 @@ def test_a_session_can_be_opened_with_a_rig_and_keypoints_of_its_own(client: Cli
     assert client.wait_for("kinematics/own/0")["views"] == 4
     client.keypoints("default", 0.0, views())
     assert len(client.wait_for("model/default/0")["keypoints"]) == 17
-    assert sorted(client.ask("sessions")["result"]["sessions"]) == ["default", "own"]
+    assert client.ask("sessions")["result"]["sessions"].keys() >= {"default", "own"}
     for session in ("own", "default"):
         assert client.ask("close", session=session)["ok"]
 

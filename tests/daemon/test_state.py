@@ -86,7 +86,7 @@ def test_a_daemon_that_is_killed_goes_on_where_it_was(tmp_path: Path, skeleton: 
             wait_until(lambda: client.listen(0.05)[-1][1].get("state") == "ready", "the status of the next")
             client.forget()
             after = client.status()
-            assert after["alarms"] == []
+            assert not [alarm for alarm in after["alarms"] if ": nothing received for " not in alarm]
             assert set(after["sessions"]) == {"anna", "quiet", "default"}
             for camera, entry in after["sessions"]["anna"]["cameras"].items():
                 for key in ("offset_t", "offset_sd", "drift"):
