@@ -29,13 +29,14 @@ NICE = 19
 log = logging.getLogger(__name__)
 
 
-async def prepare(engine: LiveSession, beside_others: bool) -> None:
-    """Compile all that an engine needs, sparing of others where there are any."""
-    if not beside_others:
-        await asyncio.to_thread(engine.prepare)
-        return
-    await _fill_cache(engine.fits.recipe())
-    await asyncio.to_thread(_prepare_sparingly, engine)
+async def prepare(engine: LiveSession, others: Callable[[], bool]) -> None:
+    """Compile all that an engine needs, sparing of others while there are any.
+
+    Where nobody was there at first, the compiler itself works in this process, and who comes while it does bears that.
+    """
+    if others():
+        await _fill_cache(engine.fits.recipe())
+    await asyncio.to_thread(_prepare_sparingly, engine, others)
 
 
 async def _fill_cache(recipe: Callable[[], Tracker]) -> None:
@@ -60,14 +61,17 @@ def _compile(make: Callable[[], Tracker]) -> None:
     make().warm_up()
 
 
-def _prepare_sparingly(engine: LiveSession) -> None:
-    with sparing():
+def _prepare_sparingly(engine: LiveSession, others: Callable[[], bool]) -> None:
+    with sparing(others):
         engine.prepare()
 
 
 @contextmanager
-def sparing() -> Iterator[None]:
-    """Have this thread rest twice as long as it computes, some ms at a time: at calls of Python functions."""
+def sparing(others: Callable[[], bool]) -> Iterator[None]:
+    """Have this thread rest twice as long as it computes, some ms at a time, while there are others to spare.
+
+    It does so at calls of Python functions.
+    """
     began, calls = time.thread_time(), 0
 
     def look(frame: FrameType, event: str, argument: Any) -> None:
@@ -77,7 +81,8 @@ def sparing() -> Iterator[None]:
             return
         spent = time.thread_time() - began
         if spent > SLICE:
-            time.sleep(min(REST * spent, LONGEST))
+            if others():
+                time.sleep(min(REST * spent, LONGEST))
             began = time.thread_time()
 
     sys.settrace(look)

@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -103,6 +104,8 @@ class Recalibration:
                 progress.what, progress.share = rest
             elif kind == "failed":
                 raise InputError(rest[0])
+            elif kind == "defect":
+                raise RuntimeError(rest[0])
             else:
                 text, grade, progress.message = rest
                 progress.share = 1.0
@@ -137,3 +140,5 @@ def _calibrate(job: Job, outward: Connection) -> None:
         outward.send(("done", subject.to_toml(), verdict.grade, " ".join(verdict.reasons)))
     except InputError as error:
         outward.send(("failed", str(error)))
+    except Exception:
+        outward.send(("defect", f"in the process that calibrates:\n{traceback.format_exc()}"))

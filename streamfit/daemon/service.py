@@ -166,7 +166,7 @@ class Daemon:
         skeleton = self.sessions.setup.skeleton if same_skeleton else None
         setup = await asyncio.to_thread(load_setup, config, skeleton)
         if not (setup.compiles_like(self.sessions.setup) and config.fit.lag == self.sessions.lag):
-            await prepare(self._engine(config, setup), beside_others=bool(self.sessions.by_name))
+            await prepare(self._engine(config, setup), others=lambda: bool(self.sessions and self.sessions.by_name))
         self.sessions.recording = await asyncio.to_thread(record_settings, config)
         self.sessions.setup, self.sessions.lag = setup, config.fit.lag
         self.sessions.ingest = IngestSettings(config.ingest.sync, config.ingest.wait)

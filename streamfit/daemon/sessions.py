@@ -83,7 +83,7 @@ class Sessions:
             setup = await asyncio.to_thread(make_setup, self.setup)
             session = self._new(name, setup)
             if not setup.compiles_like(self.setup):
-                await prepare(session.live, beside_others=bool(self.by_name))
+                await prepare(session.live, others=lambda: bool(self.by_name))
         finally:
             self._opening = None
         try:

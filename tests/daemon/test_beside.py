@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from streamfit.daemon import beside
 from streamfit.daemon.beside import REST, prepare, sparing
 
 
@@ -32,7 +33,7 @@ def one(i: int) -> int:
 
 
 def test_a_sparing_thread_rests_longer_than_it_computes() -> None:
-    with sparing():
+    with sparing(lambda: True):
         wall, computed = time.monotonic(), time.thread_time()
         called(1_000_000)
         wall, computed = time.monotonic() - wall, time.thread_time() - computed
@@ -40,15 +41,27 @@ def test_a_sparing_thread_rests_longer_than_it_computes() -> None:
     assert wall > 0.9 * (1.0 + REST) * computed
 
 
-async def test_nobody_is_spared_where_nobody_is() -> None:
-    alone = engine(partial(print, "never called"))
-    await prepare(alone, beside_others=False)
+def test_who_comes_meanwhile_is_spared_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(beside.time, "sleep", rests.append)
+    live: list[str] = []
+    with sparing(lambda: bool(live)):
+        called(1_000_000)
+        assert not rests
+        live.append("somebody")
+        called(1_000_000)
+    assert sum(rests) > 0.05
+
+
+async def test_nothing_is_compiled_elsewhere_where_nobody_is() -> None:
+    alone = engine(partial(str, "has no warm_up"))
+    await prepare(alone, others=lambda: False)
     assert alone.prepared == 1
 
 
 async def test_what_cannot_be_compiled_elsewhere_is_compiled_here(caplog: pytest.LogCaptureFixture) -> None:
     one_with_a_recipe_that_fails = engine(partial(str, "has no warm_up"))
     with caplog.at_level(logging.WARNING):
-        await prepare(one_with_a_recipe_that_fails, beside_others=True)
+        await prepare(one_with_a_recipe_that_fails, others=lambda: True)
     assert one_with_a_recipe_that_fails.prepared == 1
     assert "compiling beside the live sessions failed (exit code 1)" in caplog.text

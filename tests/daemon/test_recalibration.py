@@ -1,6 +1,10 @@
 """A session that is calibrated while it runs."""
 
+import os
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +13,8 @@ from daemon_process import CONFIGS, Client, DaemonProcess, assert_went_on, wait_
 from streamfit.cameras import Rig
 from streamfit.daemon.history import MAX_BYTES, MAX_SECONDS, History
 from streamfit.daemon.instants import Arrival, Instant
+from streamfit.daemon.progress import Progress
+from streamfit.daemon.recalibration import Job, Recalibration
 from streamfit.demo.detector import detect
 from streamfit.demo.motions import RATE, exercises
 from streamfit.demo.person import motion, true_subject
@@ -103,6 +109,31 @@ def test_a_calibration_that_cannot_be_is_refused_or_fails_in_words(real_daemon: 
 def instant(t: float, *persons: str, points: int = 17) -> Instant:
     views = [Arrival(c, p, t, np.zeros((points, 3), np.float32), t) for c in range(2) for p in persons]
     return Instant(t, tuple(views), t)
+
+
+class Deadly:
+    """Ends the process that it is sent to."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (9,)
+
+
+@pytest.mark.parametrize(
+    ("trial", "said", "logged"),
+    [(Deadly(), "has died; is there enough memory?", ""), (None, "see the daemon's log", "has no attribute")],
+)
+async def test_a_process_that_dies_or_has_a_defect_says_so(
+    trial: Any, said: str, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def call(function: Callable[[], None]) -> None:
+        function()
+
+    progress = Progress("running", "0", 1.0)
+    job = Job(None, None, None, trial)  # type: ignore[arg-type]
+    await Recalibration(call)._run(SimpleNamespace(name="hurt"), progress, job)  # type: ignore[arg-type]
+    assert progress.state == "failed"
+    assert said in progress.message
+    assert logged in caplog.text
 
 
 def test_what_is_remembered_is_of_the_last_minute_and_of_the_person_most_seen() -> None:
