@@ -17,7 +17,8 @@ from streamfit.arrays import Array
 from streamfit.cameras import Rig
 from streamfit.fit.clocks import Clocks, Usual
 from streamfit.fit.course import Course
-from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS, Estimate, Feed, View, robust_rms
+from streamfit.fit.estimate import USABLE_POINTS, Estimate, Feed, View, robust_rms
+from streamfit.fit.fresh import Doubt, FreshStart, mean_weight
 from streamfit.fit.initial import InitialPose
 from streamfit.fit.placing import Placing
 from streamfit.fit.prior import MotionPrior
@@ -26,8 +27,7 @@ from streamfit.fit.root import TURN, UPRIGHT, Frame, rotation_of
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.slots import EMPTY, JOIN, SlotTable
 from streamfit.fit.swaps import Sides
-from streamfit.fit.triangulate import triangulate
-from streamfit.fit.window import Window, agreement
+from streamfit.fit.window import Window
 from streamfit.fit.window_data import Change, Hindsight, Model, Outcome, Reading, Ready, Sight
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
@@ -37,10 +37,6 @@ COAST = 1.0
 """s without two usable views after which a person is lost."""
 TOGETHER = 0.05
 """s within which views may start a track together."""
-DOUBT = 0.25
-"""Mean robust weight of the answered instant below which the fit is doubted and a fresh start tried."""
-RETRY = 0.1
-"""s of doubt before a fresh start is tried; doubled after each that is no better."""
 GAIN = 0.1
 """Mean robust weight that a fresh start must gain to be taken."""
 SETTLING = 0.3
@@ -125,8 +121,7 @@ class Tracker:
         self._hurried = False
         self._tells_clocks = False
         self._list = 0.0
-        self._doubted: float | None = None
-        self._patience = RETRY
+        self._doubt = Doubt()
         self._restart: np.ndarray | None = None
         self._done: list[Estimate] = []
         self._held = self._nowhere()
@@ -153,6 +148,7 @@ class Tracker:
         in_world = self._lenses._replace(rotation=self._lenses.rotation @ self.rig.to_ground)
         self._sides.look_through(in_world, noise)
         self._look_from(self._frame)
+        self._fresh = FreshStart(self._initial, self._model._replace(lenses=self._lenses), subject.wander)
 
     @property
     def exchanged(self) -> np.ndarray:
@@ -163,8 +159,8 @@ class Tracker:
         """Compile everything (seconds, or less from the compilation cache); the track is not touched."""
         other = Tracker(self.skeleton, self.rig, self.keypoints, self.subject, self.lag, self.settings)
         seen = np.zeros_like(other._slots.seen[0], float)
-        other._first_pose(seen)
-        other._agreement(seen, self.skeleton.neutral)
+        other._fresh.pose(seen, self.skeleton.neutral)
+        other._fresh.agreement(seen, self.skeleton.neutral)
         other._begin(0.0, self.skeleton.neutral)
         for t in (0.01, 0.02):
             other._advance([(t, [])])
@@ -240,7 +236,9 @@ class Tracker:
             self._restart = None
         if self._ready is None:
             recent = {v.camera: v for v in views if v.t > t - TOGETHER and v.usable}
-            pose, valid = self._first_pose(self._together(recent)) if len(recent) >= 2 else (self._held.q, 0)
+            pose, valid = self._held.q, 0
+            if len(recent) >= 2:
+                pose, valid = self._fresh.pose(self._together(recent), near=self._held.q)
             if valid < USABLE_POINTS:
                 self._previous = t
                 lost = replace(self._held, t=t, state="lost", views=len(recent))
@@ -303,11 +301,11 @@ class Tracker:
         outcome = Outcome.unpacked(np.asarray(solved), active, slots.seen.shape[1:3])
         estimates = self._estimates(followed, outcome, newest is not None)
         self._owed += estimates
-        self._doubt(t, outcome.weight, newest)
+        self._start_anew_in_doubt(t, outcome.weight, newest)
         settling = t - self._since < SETTLING
         if settling:
             self._usual = self._nothing_usual
-        self._tells_clocks = not settling and self._doubted is None and len(used) > 2
+        self._tells_clocks = not settling and self._doubt.since is None and len(used) > 2
         self._list = float(outcome.reading.q[4])
         return estimates
 
@@ -382,25 +380,20 @@ class Tracker:
             out.append(replace(first, **self._grounded(reading)))
         return out
 
-    def _doubt(self, t: float, weight: np.ndarray, newest: int | None) -> None:
+    def _start_anew_in_doubt(self, t: float, weight: np.ndarray, newest: int | None) -> None:
         """Where the views and the fit have disagreed for a while, see whether a fresh start agrees better."""
         if newest is None:
-            self._doubted = None
+            self._doubt.tells(t, None)
             return
         seen = self._slots.seen[newest].astype(float)
-        agreed = _mean_weight(weight, seen)
-        if agreed >= DOUBT:
-            self._doubted, self._patience = None, RETRY
+        agreed = mean_weight(weight, seen)
+        if not self._doubt.tells(t, agreed):
             return
-        self._doubted = t if self._doubted is None else self._doubted
-        if t - self._doubted < self._patience:
-            return
-        self._doubted = t
-        pose, valid = self._first_pose(seen, thorough=True)
-        if valid >= USABLE_POINTS and self._agreement(seen, pose) > agreed + GAIN:
+        pose, valid = self._fresh.pose(seen, self._held.q, thorough=True)
+        if valid >= USABLE_POINTS and self._fresh.agreement(seen, pose) > agreed + GAIN:
             self._restart = pose
         else:
-            self._patience = min(2.0 * self._patience, 4.0)
+            self._doubt.in_vain()
 
     def _settle(self, before: float) -> list[Estimate]:
         """Smoothed estimates of the owed instants before that time, from the window as it stands."""
@@ -421,7 +414,8 @@ class Tracker:
         self._ready = self._window.ready(state, self._slots.places(self._spline))
         self._lasting, self._sight, self._list = None, None, 0.0
         self._tracked = self._since = t
-        self._doubted = self._course = None
+        self._doubt.since = None
+        self._course = None
 
     def _spline_from(self, t: float) -> UniformSpline:
         intervals = self._window.controls - SUPPORT + 1
@@ -434,17 +428,6 @@ class Tracker:
         for camera, view in recent.items():
             seen[camera] = view.xyc
         return seen
-
-    def _first_pose(self, seen: np.ndarray, thorough: bool = False) -> tuple[np.ndarray, int]:
-        """A pose for one instant from nothing but its views, and how many keypoints it rests on."""
-        points = triangulate(self._lenses, seen, self._model.noise)
-        sd = np.where(points.valid, np.hypot(self.subject.wander, points.sd), np.inf)
-        q = self._initial(points.position, sd, self._model.scale, self._model.places, self._held.q, thorough)
-        return np.asarray(q), int(np.sum(points.valid))
-
-    def _agreement(self, seen: np.ndarray, q: np.ndarray) -> float:
-        weight = np.asarray(agreement(self._window.kinematics, self._model._replace(lenses=self._lenses), seen, q))
-        return _mean_weight(weight, seen)
 
     def _estimates(
         self, followed: Sequence[tuple[float, int, bool]], outcome: Outcome, present: bool
@@ -526,9 +509,3 @@ class Tracker:
             state="lost",
             **self._placing.at(q),
         )
-
-
-def _mean_weight(weight: np.ndarray, seen: np.ndarray) -> float:
-    """Mean robust weight of the confident points; 1 where there are none to disagree."""
-    confident = seen[..., 2] >= USABLE_CONFIDENCE
-    return float(weight[confident].mean()) if confident.any() else 1.0

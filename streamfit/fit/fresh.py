@@ -1,0 +1,73 @@
+"""A fresh start: a pose from the views of one instant alone, and when a running fit is doubted enough to try one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamfit.fit.estimate import USABLE_CONFIDENCE
+from streamfit.fit.initial import InitialPose
+from streamfit.fit.triangulate import triangulate
+from streamfit.fit.window import agreement
+from streamfit.fit.window_data import Model
+
+DOUBT = 0.25
+"""Mean robust weight of the answered instant below which the fit is doubted and a fresh start tried."""
+RETRY, LONGEST = 0.1, 4.0
+"""s of doubt before a fresh start is tried; doubled after each that is no better, up to so many."""
+
+
+class FreshStart:
+    """Poses of one subject (`model`, whose cameras look from the ground frame) without any history.
+
+    `wander` (K,), m, is how far keypoints stray from their places on the body.
+    """
+
+    def __init__(self, initial: InitialPose, model: Model, wander: np.ndarray) -> None:
+        self._initial, self._model, self._wander = initial, model, wander
+
+    def pose(self, seen: np.ndarray, near: np.ndarray, thorough: bool = False) -> tuple[np.ndarray, int]:
+        """A pose (D,) for the views (C, K, 3) of one instant, and how many keypoints it rests on.
+
+        The pose `near` (D,) is tried with others, all of them where it is to be `thorough`.
+        """
+        model = self._model
+        points = triangulate(model.lenses, seen, model.noise)
+        sd = np.where(points.valid, np.hypot(self._wander, points.sd), np.inf)
+        q = self._initial(points.position, sd, model.scale, model.places, near, thorough)
+        return np.asarray(q), int(np.sum(points.valid))
+
+    def agreement(self, seen: np.ndarray, q: np.ndarray) -> float:
+        """Mean robust weight of the views (C, K, 3) of one instant at a pose (D,)."""
+        return mean_weight(np.asarray(agreement(self._initial.kinematics, self._model, seen, q)), seen)
+
+
+class Doubt:
+    """For how long views and fit have disagreed; `since` when (s), None while they agree or there are no views."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self._patience = RETRY
+
+    def tells(self, t: float, agreed: float | None) -> bool:
+        """Whether a fresh start is to be tried at t: `agreed` is the mean robust weight, None without views."""
+        if agreed is None:
+            self.since = None
+            return False
+        if agreed >= DOUBT:
+            self.since, self._patience = None, RETRY
+            return False
+        self.since = t if self.since is None else self.since
+        if t - self.since < self._patience:
+            return False
+        self.since = t
+        return True
+
+    def in_vain(self) -> None:
+        """A fresh start was no better: the next is tried later."""
+        self._patience = min(2.0 * self._patience, LONGEST)
+
+
+def mean_weight(weight: np.ndarray, seen: np.ndarray) -> float:
+    """Mean of the robust weights (C, K) of the confident points of views (C, K, 3); 1 where there are none."""
+    confident = seen[..., 2] >= USABLE_CONFIDENCE
+    return float(weight[confident].mean()) if confident.any() else 1.0
