@@ -75,7 +75,10 @@ class Skeleton:
             model = mujoco.MjModel.from_xml_path(str(path))
         except (ValueError, mujoco.FatalError) as error:
             raise InputError(f"{path}: MuJoCo cannot load it: {' '.join(str(error).split())}") from None
-        return _read(path.stem, model, str(path))
+        try:
+            return _read(path.stem, model, str(path))
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: a name in it is not UTF-8; name bodies and joints in plain letters") from None
 
     def joint_positions(self, q: np.ndarray, scale: Mapping[str, float] | None = None) -> np.ndarray:
         """MuJoCo's `qpos` (J,) of the coordinates (D,), coupled joints included, for a scaled model."""
