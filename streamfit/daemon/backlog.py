@@ -11,8 +11,7 @@ MAX_VIEWS = 1024
 MAX_TOGETHER = 4
 """Instants that are answered together at most."""
 REACH = 0.051
-"""s from the instant before them to the last of those. One step does not reach much farther: at 67 ms the legs of
-someone who walks are .3 deg worse (docs/notes/fit.md)."""
+"""s from the instant before them to the last: a fast limb is left behind from farther ahead (docs/notes/fit.md)."""
 
 
 class Backlog:

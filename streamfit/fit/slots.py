@@ -91,7 +91,9 @@ class SlotTable:
         if slot is None:
             _, cameras, keypoints, _ = self.seen.shape
             unseen, nowhere = np.zeros((cameras, keypoints, 3), np.float32), np.full(cameras, NOWHERE)
-            return Newest(real(unseen), real(nowhere), real(np.zeros(cameras)), real(NOWHERE), at, np.array(0))
+            return Newest(
+                real(unseen), real(nowhere), real(np.zeros(cameras)), real(NOWHERE), at, np.array(len(self.t))
+            )
         self._new[slot], self._solved[slot] = False, True
         place, view_place = self._places(np.array(self.t[slot]), spline), self._places(self._view_t[slot], spline)
         return Newest(real(self.seen[slot]), view_place, real(self._share[slot]), place, at, np.array(slot))

@@ -33,6 +33,8 @@ from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
 from streamfit.trajectory import SUPPORT, UniformSpline
 
+FAR, STEPS = 0.03, 3
+"""m from where it was linearised that a keypoint may end without another step from there; how many steps at most."""
 COAST = 1.0
 """s without two usable views after which a person is lost."""
 TOGETHER = 0.05
@@ -290,15 +292,11 @@ class Tracker:
             self._done += self._settle(spline.shifted(shift).start)
             self._linearise(self._unchanged, shift, t, newest)
         assert self._ready is not None
-        laid = slots.lay_out_newest(newest, self._spline, t)
-        found, solved, sight = self._window.step(self._model, self._ready, laid.packed())
+        found, outcome, sight = self._stepped(t, newest)
         if self._lasting is None:
             self._lasting = np.asarray(self._window.lasting(self._model, sight))
-        solved.copy_to_host_async()
         self._step = _Step(found, sight if used else None, t, (t - self._previous) / len(instants))
         self._previous = t
-        active = (self._window.controls - self._window.passive, len(self._held.q))
-        outcome = Outcome.unpacked(np.asarray(solved), active, slots.seen.shape[1:3])
         estimates = self._estimates(followed, outcome, newest is not None)
         self._owed += estimates
         self._start_anew_in_doubt(t, outcome.weight, newest)
@@ -308,6 +306,20 @@ class Tracker:
         self._tells_clocks = not settling and self._doubt.since is None and len(used) > 2
         self._list = float(outcome.reading.q[4])
         return estimates
+
+    def _stepped(self, t: float, newest: int | None) -> tuple[Change, Outcome, Sight]:
+        """The step to the instant t, which is in the slot `newest`; again from where it has led, while that is far."""
+        laid, usual = self._slots.lay_out_newest(newest, self._spline, t).packed(), self._usual
+        active = (self._window.controls - self._window.passive, len(self._held.q))
+        for further in reversed(range(STEPS)):
+            assert self._ready is not None
+            found, solved, sight = self._window.step(self._model, self._ready, laid)
+            outcome = Outcome.unpacked(np.asarray(solved), active, self._slots.seen.shape[1:3])
+            if newest is None or outcome.moved < FAR or not further:
+                break
+            self._linearise(found, 0, t, newest)
+            self._usual = usual  # has been told already of what is linearised again
+        return found, outcome, sight
 
     @property
     def _turns(self) -> bool:

@@ -153,9 +153,11 @@ class Window:
         own = self._own(terms.screws, points, weights, newest.view_place, whole)
         answered = view_terms(model.lenses, own, newest.seen, model.noise)
         error = jnp.sqrt(jnp.sum(answered.residual**2, -1))
+        seen = jnp.any(newest.seen[..., 2] > 0.0, 0)
+        moved = jnp.max(jnp.where(seen, jnp.linalg.norm(points - terms.points, axis=-1), 0.0))
         found = Change(change, lower, terms.information, terms.force, newest.slot, weights[self.passive :])
         sight = Sight(terms.screws, points, answered.reduced()[0])
-        return found, packed(Outcome(latest, reading, error, answered.weight)), sight
+        return found, packed(Outcome(latest, reading, moved, error, answered.weight)), sight
 
     @partial(jax.jit, static_argnums=0)
     def advance(
@@ -210,7 +212,7 @@ class Window:
             real(np.eye(SUPPORT * size)),
             real(np.zeros((size, size))),
             real(np.zeros(size)),
-            np.zeros((), int),
+            np.array(self.settings.slots),
             real(np.zeros(self.controls - self.passive)),
         )
         return jax.device_put(nothing)
@@ -246,9 +248,9 @@ class Window:
         """The window after a step."""
         state = ready.state
         active = jnp.concatenate([self._first(ready, found.controls), found.controls])
-        weights = ready.weights.at[found.slot].add(found.weights)
-        information = state.slot_information.at[found.slot].add(found.information)
-        force = state.slot_force.at[found.slot].add(found.force)
+        weights = ready.weights.at[found.slot].set(found.weights, mode="drop")
+        information = state.slot_information.at[found.slot].set(found.information, mode="drop")
+        force = state.slot_force.at[found.slot].set(found.force, mode="drop")
         return State(
             state.controls + jnp.concatenate([self._follow(state, active), active]),
             state.passive,

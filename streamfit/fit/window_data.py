@@ -161,6 +161,8 @@ class Outcome(NamedTuple):
     controls: Float[Array, "A D"]
     """The active control points, as the step leaves them."""
     reading: Reading
+    moved: Float[Array, ""]
+    """m: how far one of the keypoints seen is at most from where it was linearised (to first order)."""
     error: Float[Array, "C K"]
     """px, of the instant, after the solve (to first order)."""
     weight: Float[Array, "C K"]
@@ -168,8 +170,8 @@ class Outcome(NamedTuple):
     @staticmethod
     def unpacked(packed: Float[Array, " S"], controls: tuple[int, int], points: tuple[int, int]) -> Outcome:
         """`controls` and `points` are the shapes (A, D) and (C, K)."""
-        latest, pose, error, weight = _unpacked(packed, [controls, (3 * controls[1],), points, points])
-        return Outcome(latest, Reading.unpacked(pose), error, weight)
+        latest, pose, moved, error, weight = _unpacked(packed, [controls, (3 * controls[1],), (), points, points])
+        return Outcome(latest, Reading.unpacked(pose), moved, error, weight)
 
 
 class Sight(NamedTuple):

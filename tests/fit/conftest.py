@@ -23,6 +23,7 @@ class Scene:
     rig: Rig
     subject: Subject
     turn_rate: float = 0.8
+    swing_rate: float = 0.9
 
     def __post_init__(self) -> None:
         kinematics = Kinematics(self.skeleton, self.keypoints.body_indices(self.skeleton.bodies))
@@ -40,7 +41,7 @@ class Scene:
         """Someone who turns round while the limbs swing."""
         names = self.skeleton.coordinates
         q = np.zeros(len(names))
-        swing = np.sin(2 * np.pi * 0.9 * t)
+        swing = np.sin(2 * np.pi * self.swing_rate * t)
         values = {
             "pelvis_tx": 0.3 * np.sin(t),
             "pelvis_ty": 0.95 + 0.02 * np.sin(11 * t),

@@ -100,6 +100,17 @@ def test_in_a_hurry_the_answers_are_as_good(scene, tracker_of, rate, together):
         assert (spread < 1.2).all()
 
 
+@pytest.mark.parametrize(("rate", "together"), [(30.0, 1), (60.0, 3), (100.0, 4)])
+def test_who_moves_fast_is_followed_from_far_ahead(scene, tracker_of, rate, together):
+    """Limbs swing three times a second, the person turns by 4 rad/s: a single step from so far ahead errs by 10 deg."""
+    fast = replace(scene, turn_rate=4.0, swing_rate=3.0)
+    live, smoothed = run_hurried(tracker_of(), fast, np.arange(0, 3, 1 / rate), together)
+    for estimates, degrees in ((live, 3.0), (smoothed, 2.5)):
+        angle, place = errors(fast, estimates)
+        assert np.degrees(angle) < degrees
+        assert place < 0.01
+
+
 def test_tracks_from_the_first_instant(scene, tracker_of):
     estimate, _ = tracker_of().update(10.0, scene.views(10.0))
     assert estimate.state == "tracking"
