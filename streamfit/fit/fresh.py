@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamfit.fit.estimate import USABLE_CONFIDENCE
+from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS
 from streamfit.fit.initial import InitialPose
 from streamfit.fit.triangulate import triangulate
 from streamfit.fit.window import agreement
@@ -12,6 +12,8 @@ from streamfit.fit.window_data import Model
 
 DOUBT = 0.25
 """Mean robust weight of the answered instant below which the fit is doubted and a fresh start tried."""
+GAIN = 0.1
+"""Mean robust weight that a fresh start must gain to be taken."""
 RETRY, LONGEST = 0.1, 4.0
 """s of doubt before a fresh start is tried; doubled after each that is no better, up to so many."""
 
@@ -35,6 +37,11 @@ class FreshStart:
         sd = np.where(points.valid, np.hypot(self._wander, points.sd), np.inf)
         q = self._initial(points.position, sd, model.scale, model.places, near, thorough)
         return np.asarray(q), int(np.sum(points.valid))
+
+    def better(self, seen: np.ndarray, near: np.ndarray, agreed: float) -> np.ndarray | None:
+        """A pose (D,) with which the views clearly agree better than with the fit, which has `agreed`; None else."""
+        pose, valid = self.pose(seen, near, thorough=True)
+        return pose if valid >= USABLE_POINTS and self.agreement(seen, pose) > agreed + GAIN else None
 
     def agreement(self, seen: np.ndarray, q: np.ndarray) -> float:
         """Mean robust weight of the views (C, K, 3) of one instant at a pose (D,)."""

@@ -39,8 +39,6 @@ COAST = 1.0
 """s without two usable views after which a person is lost."""
 TOGETHER = 0.05
 """s within which views may start a track together."""
-GAIN = 0.1
-"""Mean robust weight that a fresh start must gain to be taken."""
 SETTLING = 0.3
 """s at the start of a track, from rest, in which residuals tell nothing of clocks."""
 ROUNDING = 1e-6
@@ -291,7 +289,6 @@ class Tracker:
         elif late or shift or slots.has_left:
             self._done += self._settle(spline.shifted(shift).start)
             self._linearise(self._unchanged, shift, t, newest)
-        assert self._ready is not None
         found, outcome, sight = self._stepped(t, newest)
         if self._lasting is None:
             self._lasting = np.asarray(self._window.lasting(self._model, sight))
@@ -401,10 +398,8 @@ class Tracker:
         agreed = mean_weight(weight, seen)
         if not self._doubt.tells(t, agreed):
             return
-        pose, valid = self._fresh.pose(seen, self._held.q, thorough=True)
-        if valid >= USABLE_POINTS and self._fresh.agreement(seen, pose) > agreed + GAIN:
-            self._restart = pose
-        else:
+        self._restart = self._fresh.better(seen, self._held.q, agreed)
+        if self._restart is None:
             self._doubt.in_vain()
 
     def _settle(self, before: float) -> list[Estimate]:
