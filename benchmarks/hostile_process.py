@@ -1,7 +1,7 @@
 """Sends mutated messages to a daemon as fast as it takes them; prints how many have gone, a line now and then.
 
 Arguments: SESSION.mcap INGEST CONTROL COUNT SEED SOCKET. They go to the ingest socket, to control (whose replies are
-read), or in turn to both.
+read), or to both, each as fast as it takes them.
 """
 
 import random
@@ -30,15 +30,21 @@ def main(recording: str, ingest: str, control: str, count: int, seed: int, where
         push.linger = dealer.linger = 60_000
         push.connect(ingest)
         dealer.connect(control)
-        for number in range(1, count + 1):
-            if where == "ingest" or (where == "both" and number % 2):
-                push.send(next(to_ingest))
-            else:
-                dealer.send(next(to_control))
-                while dealer.poll(0):
-                    dealer.recv()
-            if number % REPORT == 0 or number == count:
-                print(number, flush=True)
+        poller = zmq.Poller()
+        if where != "control":
+            poller.register(push, zmq.POLLOUT)
+        if where != "ingest":
+            poller.register(dealer, zmq.POLLIN | zmq.POLLOUT)
+        number = 0
+        while number < count:
+            for socket, ready in poller.poll():
+                if ready & zmq.POLLIN:
+                    socket.recv()
+                if ready & zmq.POLLOUT and number < count:
+                    socket.send(next(to_ingest if socket is push else to_control))
+                    number += 1
+                    if number % REPORT == 0 or number == count:
+                        print(number, flush=True)
 
 
 if __name__ == "__main__":

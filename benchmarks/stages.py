@@ -19,7 +19,7 @@ from streamfit.daemon.guard import Guard
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.publisher import Publisher
 from streamfit.fit.clocks import Clocks
-from streamfit.fit.estimate import Estimate
+from streamfit.fit.estimate import Estimate, Haste
 from streamfit.fit.tracker import Sighting, Tracker
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -114,9 +114,9 @@ class Engine:
         engine = self
 
         class Timed(Tracker):
-            def answer(self, instants: Sequence[Sighting], hurried: bool = False) -> list[Estimate]:
+            def answer(self, instants: Sequence[Sighting], haste: Haste = Haste.NONE) -> list[Estimate]:
                 began = time.perf_counter()
-                answered = super().answer(instants, hurried)
+                answered = super().answer(instants, haste)
                 engine._fitting += time.perf_counter() - began
                 return answered
 

@@ -15,7 +15,7 @@ from streamfit.daemon.answers import Answer
 from streamfit.daemon.compilations import make_room_for_compilations
 from streamfit.daemon.instants import Instant
 from streamfit.fit.clocks import Clocks
-from streamfit.fit.estimate import Estimate, View
+from streamfit.fit.estimate import Estimate, Haste, View
 from streamfit.fit.tracker import Tracker
 from streamfit.gait import Contacts, FootEvent, Gait, Step
 from streamfit.skeleton import KeypointSet, Skeleton
@@ -97,10 +97,10 @@ class Fits:
         e = self._equipment
         return partial(self._tracker_factory, e.skeleton, e.rig, e.keypoints, e.subject, self._lag, clocks=self.clocks)
 
-    def solve(self, instants: Sequence[Instant], hurried: bool = False) -> Iterator[list[Answer]]:
+    def solve(self, instants: Sequence[Instant], haste: Haste = Haste.NONE) -> Iterator[list[Answer]]:
         """The answers to instants as they are ready: model, kinematics, bodies; then smoothed, gait, steps.
 
-        The instants are of the same persons and are answered together; behind `hurried` ones others wait.
+        The instants are of the same persons and are answered together.
         """
         was_set_back = instants[0].t <= self._last_t
         owed = self.finish() if was_set_back else []
@@ -115,7 +115,7 @@ class Fits:
             self.states.pop(person, None)
         yield self._dated(owed)
         for person in persons:
-            yield self._dated(self._answer(person, instants, hurried))
+            yield self._dated(self._answer(person, instants, haste))
         for person in persons:
             yield self._dated(self._settled(person))
 
@@ -134,11 +134,11 @@ class Fits:
         self._gaits.clear()
         self._introduced.clear()
 
-    def _answer(self, person: str, instants: Sequence[Instant], hurried: bool) -> list[Answer]:
+    def _answer(self, person: str, instants: Sequence[Instant], haste: Haste) -> list[Answer]:
         done = [] if person in self._introduced else [self._model(person)]
         self._introduced.add(person)
         try:
-            return done + self._solved(person, instants, hurried)
+            return done + self._solved(person, instants, haste)
         except Exception:
             # whatever it is, it is this person's alone: the others and their sessions go on
             self._trackers.pop(person, None)
@@ -148,17 +148,17 @@ class Fits:
                 return done
             before = self.failures
             for one in instants:  # so that no other is lost with the one that can not be answered
-                done += self._answer(person, [one], hurried=False) + self._settled(person)
+                done += self._answer(person, [one], Haste.NONE) + self._settled(person)
             if self.failures == before:  # each alone could be, but not all at once
                 self._failed(f"person {person} starts afresh before t = {instants[-1].t:.6f} s")
             return done
 
-    def _solved(self, person: str, instants: Sequence[Instant], hurried: bool) -> list[Answer]:
+    def _solved(self, person: str, instants: Sequence[Instant], haste: Haste) -> list[Answer]:
         seen = [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views if v.person == person]) for i in instants]
         tracker = self._trackers.get(person) or self.recipe()()
         self._trackers[person] = tracker
         too_late = tracker.too_late
-        estimates = tracker.answer(seen, hurried)
+        estimates = tracker.answer(seen, haste)
         if not all(np.isfinite(e.q).all() and np.isfinite(e.qd).all() for e in estimates):
             raise FloatingPointError("the fit is not finite")
         done = []

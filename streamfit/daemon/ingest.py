@@ -18,7 +18,7 @@ from streamfit.wire.packing import MAX_BYTES
 log = logging.getLogger(__name__)
 BATCH = 16  # messages between two turns of the event loop
 BUDGET = 0.001  # s of one turn, after which the next message waits
-REST = 2.0  # times what a turn took is left to the fits while messages come faster than they can be used
+REST = 2.0  # times what a turn computed is left to the fits while messages come faster than they can be used
 REPORT = 10.0  # s between two lines of one reason in the log
 
 
@@ -43,7 +43,7 @@ class Ingest:
 
     async def _turn(self) -> float:
         """Take what waits, as far as one turn goes; how long to rest then, s, and 0 where nothing waits any more."""
-        began = time.monotonic()
+        began, computed = time.monotonic(), time.thread_time()
         for _ in range(BATCH):
             coming = asyncio.ensure_future(self._socket.recv_multipart(copy=False))
             has_waited = coming.done()
@@ -52,7 +52,7 @@ class Ingest:
                 return 0.0
             if time.monotonic() - began > BUDGET:
                 break
-        return REST * (time.monotonic() - began)
+        return REST * (time.thread_time() - computed)
 
     def _take(self, frames: list[zmq.Frame], arrival: float) -> None:
         sessions = self._sessions()

@@ -16,7 +16,7 @@ from streamfit.daemon.fits import Equipment, Fits, TrackerFactory
 from streamfit.daemon.history import History
 from streamfit.daemon.instants import Arrival, Assembler, Instant, Sync
 from streamfit.daemon.roster import Roster
-from streamfit.fit.estimate import View
+from streamfit.fit.estimate import Haste, View
 from streamfit.fit.tracker import Tracker
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -101,12 +101,12 @@ class LiveSession:
         """Compile everything this session will need; takes seconds the first time."""
         self.fits.prepare()
 
-    def solve(self, *instants: Instant, hurried: bool = False) -> Iterator[list[Answer]]:
+    def solve(self, *instants: Instant, haste: Haste = Haste.NONE) -> Iterator[list[Answer]]:
         """The answers to instants as they are ready: topics and payloads, which lack only `seq`.
 
-        Several are solved for together, and are of the same persons; behind `hurried` ones others wait.
+        Several are solved for together, and are of the same persons.
         """
-        return self.fits.solve(instants, hurried)
+        return self.fits.solve(instants, haste)
 
     def finish(self) -> Iterator[list[Answer]]:
         """The smoothed answers still owed; the next instant starts anew."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable
@@ -11,9 +12,12 @@ from typing import Any, TypeVar
 
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.session import Session
+from streamfit.fit.estimate import Haste
 
 log = logging.getLogger(__name__)
 THREAD = "solver"
+BUSY = 0.6  # share of its time that the thread works, above which it does what is most urgent only
+OF_LATE = 0.5  # s over which that share is taken
 Result = TypeVar("Result")
 
 
@@ -28,6 +32,7 @@ class Solver:
         self._used: dict[Hashable, float] = {}
         self._fair = 0.0
         self._job: Future[Any] | None = None
+        self._ended, self._load = time.monotonic(), 0.0
         self.began: float | None = None
         """When what runs on the thread began, s, monotonic; None while nothing does."""
 
@@ -63,13 +68,25 @@ class Solver:
             instants = session.backlog.take()
             if instants:
                 session.note_taken(instants)
-                solve = partial(session.live.solve, *instants, hurried=bool(session.backlog))
+                solve = partial(session.live.solve, *instants, haste=self._haste(session))
                 if await self._answer(session, solve, len(instants)):
                     session.note_answered(len(instants))
             elif session.ending is not None:
                 await self._answer(session, session.live.finish)
                 session.ending.set_result(None)
+            self._note_work(began)
             self._used[source] = self._fair + time.monotonic() - began
+
+    def _haste(self, session: Session) -> Haste:
+        if session.backlog:
+            return Haste.MUCH
+        return Haste.SOME if self._load > BUSY else Haste.NONE
+
+    def _note_work(self, began: float) -> None:
+        """The thread has worked since `began`, and before that had nothing to do."""
+        now, before = time.monotonic(), self._ended
+        self._ended = now
+        self._load += (1.0 - math.exp((before - now) / OF_LATE)) * ((now - began) / (now - before) - self._load)
 
     def _timed(self, function: Callable[[], Result]) -> Result:
         self.began = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,14 @@ import numpy as np
 USABLE_POINTS = 4
 """Points of some confidence that make a view usable."""
 USABLE_CONFIDENCE = 0.2
+
+
+class Haste(Enum):
+    """How short time is when instants are answered, and so what is left for later."""
+
+    NONE = "nothing"
+    SOME = "looking back, and linearising again, every few instants"
+    MUCH = "all that follows an answer: others wait already"
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,13 @@ class FitSettings:
     """s between knots: 12 Hz, the band of human movement (the seed's trajectories pass 6 to 13 Hz)."""
     slots: int = 8
     """Instants that take late views and are linearised again; older ones keep their last linearisation."""
+    room: int = 3
+    """Slots more, for instants that are only followed where time is short."""
     fresh: int = 8
     """Of those, linearised at each step: those with new views, the latest ones, and the oldest. Each costs hardly 2 %
     of a step; with four instead of all, answers one by one are .01 deg worse, and those of four at once .05."""
+    followed: float = 0.032
+    """s of such instants until all is linearised again: three of four at 100 Hz, none at 30."""
     active: int = 6
     """Control points that those instants may touch: the newest 80 to 120 ms."""
     precision: Literal["float64", "float32"] = "float32"
@@ -40,6 +44,11 @@ class FitSettings:
     """rad: weak prior towards the anatomical position, per second of movement."""
     limit: float = 0.05
     """rad by which a joint limit may be exceeded at one standard deviation."""
+
+    @property
+    def held(self) -> int:
+        """Slots in all."""
+        return self.slots + self.room
 
     def __post_init__(self) -> None:
         if self.fresh > self.slots:

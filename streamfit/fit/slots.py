@@ -22,7 +22,7 @@ class SlotTable:
     """N slots, each an instant with at most one view per camera. Positions are fixed while a slot is held."""
 
     def __init__(self, settings: FitSettings, cameras: int, keypoints: int) -> None:
-        slots = settings.slots
+        slots = settings.held
         self.seen = np.zeros((slots, cameras, keypoints, 3), np.float32)
         self.t = [EMPTY] * slots
         self._view_t = np.full((slots, cameras), EMPTY)
@@ -48,12 +48,13 @@ class SlotTable:
             if EMPTY < t < before:
                 self._leave(slot, spline)
 
-    def make_room(self, spline: UniformSpline) -> None:
-        """Free a slot for an instant to come, if what one holds has been solved; `spline` is the window of the last
-        step."""
-        slot = None if EMPTY in self.t else self._oldest_solved()
-        if slot is not None:
-            self._leave(slot, spline)
+    def make_room(self, spline: UniformSpline, instants: int = 1) -> None:
+        """Free slots for so many instants to come, as far as what they hold has been solved; `spline` is the window of
+        the last step."""
+        for _ in range(instants - self.t.count(EMPTY)):
+            slot = self._oldest_solved()
+            if slot is not None:
+                self._leave(slot, spline)
 
     def open_for(self, t: float, times: Iterable[float]) -> int | None:
         """A slot for the instant t, where there is room and a view at one of those times will join it, not another."""
@@ -128,6 +129,11 @@ class SlotTable:
     def places(self, spline: UniformSpline) -> np.ndarray:
         """Where the slots (N,) are in a window; NOWHERE for those that hold nothing."""
         return self._places(np.array(self.t), spline)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is a slot for another instant."""
+        return EMPTY in self.t
 
     @property
     def has_left(self) -> bool:

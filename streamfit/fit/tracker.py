@@ -17,7 +17,7 @@ from streamfit.arrays import Array
 from streamfit.cameras import Rig
 from streamfit.fit.clocks import Clocks, Usual
 from streamfit.fit.course import Course
-from streamfit.fit.estimate import USABLE_POINTS, Estimate, Feed, View, robust_rms
+from streamfit.fit.estimate import USABLE_POINTS, Estimate, Feed, Haste, View, robust_rms
 from streamfit.fit.fresh import Doubt, FreshStart, mean_weight
 from streamfit.fit.initial import InitialPose
 from streamfit.fit.placing import Placing
@@ -118,7 +118,8 @@ class Tracker:
         self._behind: _Behind | None = None
         self._course: Course | None = None
         self._step: _Step | None = None
-        self._hurried = False
+        self._haste = Haste.NONE
+        self._linearised = -np.inf
         self._tells_clocks = False
         self._list = 0.0
         self._doubt = Doubt()
@@ -166,6 +167,7 @@ class Tracker:
             other._advance([(t, [])])
             other._list = TURN
         other._linearise(other._unchanged, 0, 0.02)
+        other._window.follow(other._ready, other._unchanged)
         other.settled()
         other.finish()
 
@@ -173,15 +175,16 @@ class Tracker:
         """Answer the instant `t`; also the earlier instants that are now one lag old, smoothed."""
         return self.answer([(t, views)])[0], self.settled()
 
-    def answer(self, instants: Sequence[Sighting], hurried: bool = False) -> list[Estimate]:
+    def answer(self, instants: Sequence[Sighting], haste: Haste = Haste.NONE) -> list[Estimate]:
         """Answer instants, without lag. Times must increase; views are all that have not been passed before.
 
         Instants that wait together are solved for together, at hardly more than the cost of one: the earlier then know
         of the later ones' views too, and their residuals and standard deviations are those of the last.
 
         `settled` is to be called before the next: it learns from these instants of clocks and of where keypoints will
-        be seen, and gets the window ready. `hurried` are those behind whom others wait: the window is then made ready
-        together with the views of these, in one call less.
+        be seen, and gets the window ready. In much `haste` the window is made ready together with the views of the
+        next, in one call less; in some, the window only takes over what was found, most of the time, and looks back
+        every few instants.
         """
         times = [self._previous, *(t for t, _ in instants)]
         for before, t in pairwise(times):
@@ -189,17 +192,17 @@ class Tracker:
                 raise ValueError(f"instant {t} is not after {before}")
         goes_on = self._ready is not None and self._restart is None and times[-1] - self._tracked <= COAST
         if goes_on or len(instants) == 1:
-            return self._answer(instants, hurried)
+            return self._answer(instants, haste)
         answered: list[Estimate] = []
         for one in instants:
             if answered:
                 self._done = self.settled()
-            answered += self._answer([one], hurried=False)
+            answered += self._answer([one], Haste.NONE)
         return answered
 
     def settled(self) -> list[Estimate]:
         """The smoothed estimates of the instants that have become one lag old."""
-        if not self._hurried:
+        if not self._followed() and self._haste is not Haste.MUCH:
             self._take_over()
         smoothed = self._look_back()
         self._sides.follow(self._held)
@@ -223,9 +226,9 @@ class Tracker:
         """The trajectory as it was last looked back at; None while the person is lost."""
         return self._course
 
-    def _answer(self, instants: Sequence[Sighting], hurried: bool) -> list[Estimate]:
+    def _answer(self, instants: Sequence[Sighting], haste: Haste) -> list[Estimate]:
         """Answer instants of one track, or a single one with which a track may end and another begin."""
-        self._hurried = hurried
+        self._haste = haste
         shown = [(t, self._shown(t, views)) for t, views in instants]
         t, views = shown[-1]
         if self._ready is not None and t - self._tracked > COAST:
@@ -266,10 +269,11 @@ class Tracker:
         open_from = spline.shifted(shift).start + self._window.passive * spline.spacing
         slots.give_up(open_from, spline)
         followed, newest, late = [], None, False
+        room = 1 if self._step is None else 1 + self.settings.room
         for at, views in instants:
             views = self._sides.put_right(views)
             late |= newest is not None
-            slots.make_room(spline)
+            slots.make_room(spline, room)
             newest = slots.open_for(at, (view.t for view in views if view.t >= open_from))
             used = set()
             for view in views:
@@ -343,17 +347,32 @@ class Tracker:
         if self._step is None:
             return
         step, self._step = self._step, None
-        spline, soon = self._spline, step.t + min(step.gap, self._gap, self._spline.spacing)
-        self._gap = step.gap
+        spline, soon = self._spline, self._soon(step)
+        self._gap, self._linearised = step.gap, step.t
         if shift is None:
             shift = min(self._shift_for(soon), max(0, int(spline.place(self._owed_from(step.t)))))
-            self._slots.make_room(spline)
+            self._slots.make_room(spline, 1 + self.settings.room)
             self._slots.give_up(spline.shifted(shift).start + self._window.passive * spline.spacing, spline)
         due = [estimate.t for estimate in self._owed if estimate.t <= step.t - self.lag + ROUNDING]
         found = self._linearise(step.found, shift, due[-1] if due else step.t, but)
         found.copy_to_host_async()
         self._behind = _Behind(found, spline, step.t)
         self._sight = step.sight if shift else None
+
+    def _followed(self) -> bool:
+        """Where time is short, and the next instant can do with no more: take over what the last step has found."""
+        step, room = self._step, self._slots.has_room
+        if self._haste is Haste.NONE or step is None or self._ready is None or self._turns or not room:
+            return False
+        if step.t - self._linearised >= self.settings.followed or self._shift_for(self._soon(step)) > 0:
+            return False
+        self._step, self._gap = None, step.gap
+        self._ready = self._window.follow(self._ready, step.found)
+        return True
+
+    def _soon(self, step: _Step) -> float:
+        """When the instant after that step comes, s, if it does so as soon as lately."""
+        return step.t + min(step.gap, self._gap, self._spline.spacing)
 
     def _linearise(self, found: Change, shift: int, back: float, but: int | None = None) -> Array:
         """Let the window wait for an instant in the slot `but`, with all else that it holds; it may move on first.
@@ -420,6 +439,7 @@ class Tracker:
         state = self._window.empty(self._frame.enter(pose, np.array([0.0, 0.0, self._held.q[5]])))
         self._ready = self._window.ready(state, self._slots.places(self._spline))
         self._lasting, self._sight, self._list = None, None, 0.0
+        self._linearised = -np.inf
         self._tracked = self._since = t
         self._doubt.since = None
         self._course = None

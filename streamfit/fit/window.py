@@ -8,7 +8,8 @@ views go on to move it (back-substitution) until it leaves the window one lag la
 
 An instant is answered in two calls. `advance` does what needs none of its views, behind the answer before: it moves the
 window on, linearises what it holds, and eliminates the control points that the instant does not touch. `step` is left
-with the views of the one instant and the four control points that they bear on.
+with the views of the one instant and the four control points that they bear on. Where time is short `follow` stands in
+for `advance` now and then: it takes over what a step has found, and leaves the rest for later.
 
 Everything is held about the present control points (information, and force as the gradient there), never as absolute
 sums: that is what makes it sound in float32.
@@ -87,7 +88,7 @@ class Window:
         untied = np.arange((banded.WIDTH - 1) * size)
         information[untied, untied] += 0.2**-2
         beyond = np.zeros((passive, banded.WIDTH - 1, size, size))
-        n = self.settings.slots
+        n = self.settings.held
         state = State(
             np.tile(q, (self.controls, 1)),
             banded.Factor(np.tile(np.eye(size), (passive, 1, 1)), beyond),
@@ -169,7 +170,7 @@ class Window:
         at an earlier place, and what the last fresh slot tells of the clocks.
         """
         cameras, keypoints = len(model.lenses.focal), len(self.kinematics.body)
-        slots = Slots.unpacked(laid, self.settings.slots, (self.settings.fresh - 1, cameras, keypoints, 3))
+        slots = Slots.unpacked(laid, self.settings.held, (self.settings.fresh - 1, cameras, keypoints, 3))
         state = self._taken(ready, found)
         variance = self._variance(ready, found.lower, self._weights(slots.back))
         controls = state.controls
@@ -200,6 +201,23 @@ class Window:
         return self._ready(state, weights[:, self.passive :]), usual, seen
 
     @partial(jax.jit, static_argnums=0)
+    def follow(self, ready: Ready, found: Change) -> Ready:
+        """Take over what a step has found and no more: nothing is linearised again, the window stays where it is.
+
+        What was eliminated before stays so, for the instant bears on the last four control points alone.
+        """
+        last = found.weights[-SUPPORT:]
+        return Ready(
+            self._taken(ready, found),
+            ready.lower,
+            ready.beyond,
+            jnp.zeros_like(ready.own),
+            ready.information + _spread(last[None], found.information[None]),
+            jnp.zeros_like(ready.force),
+            ready.weights.at[found.slot].set(found.weights, mode="drop"),
+        )
+
+    @partial(jax.jit, static_argnums=0)
     def ready(self, state: State, place: Float[Array, " N"]) -> Ready:
         """A window whose slots, at these places, have been linearised."""
         return self._ready(state, self._weights(place)[:, self.passive :])
@@ -212,7 +230,7 @@ class Window:
             real(np.eye(SUPPORT * size)),
             real(np.zeros((size, size))),
             real(np.zeros(size)),
-            np.array(self.settings.slots),
+            np.array(self.settings.held),
             real(np.zeros(self.controls - self.passive)),
         )
         return jax.device_put(nothing)

@@ -8,7 +8,7 @@ import numpy as np
 
 from streamfit.cameras import Rig
 from streamfit.fit.clocks import Clocks
-from streamfit.fit.estimate import Estimate, View
+from streamfit.fit.estimate import Estimate, Haste, View
 from streamfit.fit.tracker import Sighting
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -37,7 +37,7 @@ class FakeTracker:
     def warm_up(self) -> None:
         time.sleep(float(os.environ.get("FAKE_WARM_UP", "0")))
 
-    def answer(self, instants: Sequence[Sighting], hurried: bool = False) -> list[Estimate]:
+    def answer(self, instants: Sequence[Sighting], haste: Haste = Haste.NONE) -> list[Estimate]:
         self._turns += 1
         if any(view.xyc[0, 0] == SLOW for _, views in instants for view in views):
             time.sleep(SLOWNESS)

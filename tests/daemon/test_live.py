@@ -191,7 +191,7 @@ def test_what_fails_only_together_is_answered_one_by_one_and_counted(
     live: LiveSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = FakeTracker.answer
-    monkeypatch.setattr(FakeTracker, "answer", lambda self, i, hurried=False: alone(self, i) if len(i) == 1 else 1 / 0)
+    monkeypatch.setattr(FakeTracker, "answer", lambda self, i, haste=None: alone(self, i) if len(i) == 1 else 1 / 0)
     for i in range(3):
         live.feed(KeypointsMessage("s", i / 100, None, (view(),), ()), i / 100)
     done = [answer for ready in live.solve(*live.due(10.0)) for answer in ready]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamfit.cameras import Rig
-from streamfit.fit.estimate import Estimate, View
+from streamfit.fit.estimate import Estimate, Haste, View
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.tracker import Tracker
 from streamfit.fit.window_data import Sight
@@ -39,7 +39,7 @@ def run_hurried(tracker, scene, times, together):
     """The same where others always wait, so many together."""
     live, smoothed = [], []
     for i in range(0, len(times), together):
-        live += tracker.answer([(t, scene.views(t)) for t in times[i : i + together]], hurried=True)
+        live += tracker.answer([(t, scene.views(t)) for t in times[i : i + together]], haste=Haste.MUCH)
         smoothed += tracker.settled()
     return live, smoothed + tracker.finish()
 
@@ -74,8 +74,17 @@ def test_follows_a_person_who_turns_round(scene, tracker_of):
     assert turn[-1] - turn[0] > 2.0 * np.pi
 
 
-@pytest.mark.parametrize(("rate", "together"), [(50.0, 1), (50.0, 3), (100.0, 4)])
-def test_in_a_hurry_the_answers_are_as_good(scene, tracker_of, rate, together):
+@pytest.mark.parametrize(
+    ("rate", "together", "haste"),
+    [
+        (50.0, 1, Haste.MUCH),
+        (50.0, 3, Haste.MUCH),
+        (100.0, 4, Haste.MUCH),
+        (60.0, 1, Haste.SOME),
+        (100.0, 1, Haste.SOME),
+    ],
+)
+def test_in_a_hurry_the_answers_are_as_good(scene, tracker_of, rate, together, haste):
     """Every instant is answered once and smoothed once, by the same trajectory to a fraction of its error."""
     noise, hurry = np.random.default_rng(3), np.random.default_rng(4)
     seen = [(t, scene.views(t, noise=3.0, rng=noise)) for t in np.arange(0, 2.0, 1 / rate)]
@@ -85,7 +94,7 @@ def test_in_a_hurry_the_answers_are_as_good(scene, tracker_of, rate, together):
     answered: list[list[Estimate]] = [[], []]
     while seen:
         taken, seen = seen[:together], seen[together:]
-        answered[0] += hurried.answer(taken, hurried=bool(hurry.random() < 0.8))
+        answered[0] += hurried.answer(taken, haste if hurry.random() < 0.8 else Haste.NONE)
         answered[1] += hurried.settled()
     answered[1] += hurried.finish()
     for one, other in zip(usual, answered, strict=True):
