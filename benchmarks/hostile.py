@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""A daemon under a million mutated messages while a live session at 100 Hz runs beside: who notices?"""
+"""A daemon under a million mutated messages while a live session runs beside: who notices?"""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ single_threaded()
 
 from daemon_runs import STARTED, recorded  # noqa: E402 - JAX only now
 from served import Heard, Served, play, serve  # noqa: E402
-from stream import SESSION  # noqa: E402
+from stream import SESSION, Shape  # noqa: E402
 
 from streamfit.session.mcap_file import read_session  # noqa: E402
 from streamfit.view.terminal import Show, progress, run  # noqa: E402
@@ -30,6 +30,8 @@ from streamfit.wire.packing import VERSION, decode_map, encode  # noqa: E402
 
 SECONDS = 20.0
 """s of the live walk, which is repeated while the flood lasts."""
+RATE = 60.0
+"""Hz."""
 ANSWER = 10_000
 """ms within which a daemon that does not hang answers."""
 SENDER = Path(__file__).with_name("hostile_process.py")
@@ -64,12 +66,13 @@ class Outcome:
 @click.command(epilog="\b\nExample:\n  benchmarks/hostile.py --inputs 100000 --json hostile.json")
 @click.option("--inputs", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Mutated messages.")
 @click.option("--seconds", default=SECONDS, show_default=True, help="Of the live walk before and after.")
+@click.option("--rate", default=RATE, show_default=True, help="Hz of its eight cameras.")
 @click.option("--socket", default="both", show_default=True, type=click.Choice(["both", "ingest", "control"]))
 @click.option("--seed", default=1, show_default=True)
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write the figures there too.")
-def hostile(inputs: int, seconds: float, socket: str, seed: int, output: Path | None) -> int:
+def hostile(inputs: int, seconds: float, rate: float, socket: str, seed: int, output: Path | None) -> int:
     """Crashes, hangs, memory and the live session's latency under a flood of mutated inputs; 1 where one is too bad."""
-    with recorded(seconds) as (path, instants), progress() as show:
+    with recorded(seconds, Shape(rate=rate)) as (path, instants), progress() as show:
         outcome = measure(path, instants, inputs, seed, socket, show)
     Console(width=180).print(table(outcome))
     if output is not None:

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
 
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.backlog import Backlog
@@ -21,6 +22,14 @@ STAGES = ("decode", "assemble", "queue", "fit", "smooth", "publish")
 """Of the way from a view's bytes to its answer; `smooth` comes when that is out."""
 
 
+@dataclass(frozen=True, eq=False)
+class UnderWay:
+    """What the solver has begun for a session: the stages still to come, and of how many instants; 0 at its end."""
+
+    stages: Iterator[list[Answer]]
+    instants: int = 0
+
+
 class Session:
     """Takes messages on the event loop; the solver takes instants from its `backlog`.
 
@@ -34,6 +43,7 @@ class Session:
         self.recording: Recording | None = None
         self.models: dict[str, bytes] = {}
         self.calibration: Progress | None = None
+        self.under_way: UnderWay | None = None
         self.ending: asyncio.Future[None] | None = None
         self.opened = time.monotonic()
         self.last_message = self.opened

@@ -7,11 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar
 
 from streamfit.daemon.answers import Answer
-from streamfit.daemon.session import Session
+from streamfit.daemon.session import Session, UnderWay
 from streamfit.fit.estimate import Haste
 
 log = logging.getLogger(__name__)
@@ -32,6 +31,8 @@ class Solver:
         self._used: dict[Hashable, float] = {}
         self._fair = 0.0
         self._job: Future[Any] | None = None
+        self._serving: Session | None = None
+        self._crowded = False
         self._ended, self._load = time.monotonic(), 0.0
         self.began: float | None = None
         """When what runs on the thread began, s, monotonic; None while nothing does."""
@@ -47,6 +48,7 @@ class Solver:
 
     def wake(self) -> None:
         """There is something to solve."""
+        self._crowded = self._others_wait()
         self._work.set()
 
     async def call(self, function: Callable[[], Result]) -> Result:
@@ -63,19 +65,25 @@ class Solver:
                 await self._work.wait()
                 continue
             self._turn += 1
-            session.turn, source = self._turn, session.source
-            began = time.monotonic()
-            instants = session.backlog.take()
-            if instants:
-                session.note_taken(instants)
-                solve = partial(session.live.solve, *instants, haste=self._haste(session))
-                if await self._answer(session, solve, len(instants)):
-                    session.note_answered(len(instants))
-            elif session.ending is not None:
-                await self._answer(session, session.live.finish)
-                session.ending.set_result(None)
+            session.turn, source, began = self._turn, session.source, time.monotonic()
+            self._serving = session
+            self._crowded = self._others_wait()
+            if session.under_way is None:
+                session.under_way = self._begin(session)
+            await self._go_on(session, session.under_way)
+            self._serving = None
             self._note_work(began)
             self._used[source] = self._fair + time.monotonic() - began
+
+    def _begin(self, session: Session) -> UnderWay:
+        instants = session.backlog.take()
+        if not instants:
+            return UnderWay(session.live.finish())
+        session.note_taken(instants)
+        return UnderWay(session.live.solve(*instants, haste=self._haste(session)), len(instants))
+
+    def _others_wait(self) -> bool:
+        return any(session.backlog for session in self._sessions() if session is not self._serving)
 
     def _haste(self, session: Session) -> Haste:
         if session.backlog:
@@ -106,7 +114,7 @@ class Solver:
         it. (Start-time fair queueing: Goyal et al. 1996. Who comes back from a pause has saved nothing up.)
         """
         sessions = list(self._sessions())
-        working = [s for s in sessions if s.backlog or (s.ending is not None and not s.ending.done())]
+        working = [s for s in sessions if s.backlog or s.under_way or (s.ending is not None and not s.ending.done())]
         if not working:
             return None
         present = {session.source for session in sessions}
@@ -119,31 +127,39 @@ class Solver:
         """Where a sender's next turn begins, in s of use that are fair to all."""
         return max(self._fair, self._used.get(source, self._fair))
 
-    async def _answer(self, session: Session, solve: Callable[[], Iterable[list[Answer]]], instants: int = 1) -> bool:
-        """Publish what is solved as it comes, so that the solver goes on with what is less urgent; whether it all was.
+    async def _go_on(self, session: Session, under_way: UnderWay) -> None:
+        """Publish what is solved as it comes, up to its end or, where other sessions wait, of its next stage.
 
+        So the solver goes on with what is less urgent, and nobody waits for more than one person of another session.
         Each of the instants has waited for all of a stage.
         """
-        loop = asyncio.get_running_loop()
+        loop, instants = asyncio.get_running_loop(), under_way.instants
 
-        def work() -> None:
+        def work() -> bool:
             before = time.monotonic()
-            for answers in solve():
+            for answers in under_way.stages:
                 now = time.monotonic()
                 if answers:
                     stage = "fit" if any(answer["type"] == "kinematics" for _, answer in answers) else "smooth"
                     session.stages[stage].observe(now - before, instants)
                     loop.call_soon_threadsafe(self._send, session, answers, now, instants)
+                if self._crowded:
+                    return False
                 before = time.monotonic()
+            return True
 
         try:
-            await self.call(work)
+            if not await self.call(work):
+                return
+            if instants:
+                session.note_answered(instants)
         except Exception:
             # a defect in one session's way out is no reason to stop the others
             session.live.fits.failures += 1
             log.exception("session %s: instants are lost", session.name, extra={"session": session.name})
-            return False
-        return True
+        session.under_way = None
+        if not instants and session.ending is not None:
+            session.ending.set_result(None)
 
     def _send(self, session: Session, answers: list[Answer], solved: float, instants: int) -> None:
         for answer in answers:

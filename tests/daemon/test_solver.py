@@ -13,23 +13,36 @@ from streamfit.daemon.instants import Instant
 from streamfit.daemon.solver import Solver
 from streamfit.fit.estimate import Haste
 
-WORK = 0.01  # s that each turn takes
+WORK = 0.01  # s that each stage takes
 
 
 class Patient:
-    """Of a session what the solver needs; notes the haste in which it is to answer."""
+    """Of a session what the solver needs; notes the haste in which it is to answer, and in `log` each of its stages."""
 
-    def __init__(self) -> None:
-        self.name = self.source = "a"
-        self.turn, self.ending = -1, None
+    def __init__(self, name: str, stages: int = 1, log: list[str] | None = None) -> None:
+        self.name = self.source = name
+        self.turn, self.ending, self.under_way = -1, None, None
         self.backlog, self.stages = Backlog(), defaultdict(Durations)
         self.haste: list[Haste] = []
-        self.live = SimpleNamespace(solve=self.solve, fits=SimpleNamespace(failures=0))
+        self.log = [] if log is None else log
+        self.live = SimpleNamespace(solve=self.solve, finish=self.finish, fits=SimpleNamespace(failures=0))
+        self._count = stages
+
+    def put(self, *times: float) -> None:
+        """Instants of these times wait."""
+        for t in times:
+            self.backlog.put(Instant(t=t, views=(), arrival=0.0))
 
     def solve(self, *instants, haste):
         self.haste.append(haste)
-        time.sleep(WORK)
-        return iter([[]])
+        for _ in range(self._count):
+            time.sleep(WORK)
+            self.log.append(self.name)
+            yield []
+
+    def finish(self):
+        self.log.append(f"end of {self.name}")
+        yield []
 
     def note_taken(self, instants): ...
 
@@ -38,12 +51,11 @@ class Patient:
 
 async def hastes(gap: float, turns: int, at_once: int = 1) -> list[Haste]:
     """Of that many turns, whose instants come `gap` s apart."""
-    session = Patient()
+    session = Patient("a")
     solver = Solver(lambda: [session], lambda *_: None)
     running = asyncio.create_task(solver.run())
     for turn in range(turns):
-        for one in range(at_once):
-            session.backlog.put(Instant(t=turn + one * 2 * REACH, views=(), arrival=0.0))
+        session.put(*(turn + one * 2 * REACH for one in range(at_once)))
         solver.wake()
         await asyncio.sleep(gap)
     await solver.call(lambda: None)
@@ -63,3 +75,23 @@ async def test_a_solver_that_works_most_of_the_time_is_in_some_haste(gap, expect
 
 async def test_where_others_wait_there_is_much_haste():
     assert await hastes(8 * WORK, 3, at_once=2) == 3 * [Haste.MUCH, Haste.NONE]
+
+
+async def test_who_comes_while_many_persons_of_another_session_are_answered_waits_for_one_of_them():
+    log: list[str] = []
+    many, one = Patient("many", stages=8, log=log), Patient("one", log=log)
+    solver = Solver(lambda: [many, one], lambda *_: None)
+    running = asyncio.create_task(solver.run())
+    many.put(0.0)
+    solver.wake()
+    await asyncio.sleep(2.5 * WORK)
+    one.put(0.0)
+    solver.wake()
+    many.ending = asyncio.get_running_loop().create_future()
+    await asyncio.wait_for(many.ending, 5.0)
+    running.cancel()
+    solver.close()
+    assert log[-1] == "end of many"
+    assert log.count("many") == 8
+    assert 1 <= log.index("one") <= 4
+    assert many.live.fits.failures == one.live.fits.failures == 0
