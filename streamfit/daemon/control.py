@@ -25,7 +25,7 @@ MAX_REQUESTS = 64  # under way
 BUDGET = 0.0005  # s of requests that wait for each other, after which the others have their time
 REST = 6.0  # times that
 HEAVY = ("open", "reload")  # they may compile
-HEAVY_TIME, HEAVY_SHARE = 120.0, 0.03  # s of such requests at once, and which share of the time after that
+HEAVY_TIME, HEAVY_SHARE = 300.0, 0.1  # s of such requests at once, and which share of the time after that
 MAX_CALIBRATION = 600.0  # s
 
 

@@ -46,6 +46,7 @@ from streamfit.wire.control import ControlError
 log = logging.getLogger(__name__)
 LOOK = 0.1  # s between two looks for a change of status
 STATUS = 1.0  # s between two status messages
+SPARING = 50.0  # times what the last one took until the next, however much changes meanwhile
 DRAIN = 3.5  # s for what is left to be answered and written at the end
 LEAVE = 4.5  # s after which the process ends whatever still holds it
 SWITCH = 0.0005  # s that Python code of one thread may keep the other from running
@@ -218,12 +219,13 @@ class Daemon:
             log.warning("not everything could be answered or written in time")
 
     async def _publish_status(self) -> None:
-        last, sent = None, float("-inf")
+        last, sent, took = None, float("-inf"), 0.0
         while True:
             now, seen = time.monotonic(), (changes(self.health, self.sessions), self._alarms.keys)
-            if seen != last or now - sent >= STATUS:
+            if now - sent >= STATUS or (seen != last and now - sent >= SPARING * took):
                 last, sent = seen, now
                 self._publisher.send("status", self.status())
+                took = time.monotonic() - now
             await asyncio.sleep(LOOK)
 
     async def _feed_watchdog(self) -> None:

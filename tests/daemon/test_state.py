@@ -93,12 +93,11 @@ def test_a_daemon_that_is_killed_goes_on_where_it_was(tmp_path: Path, skeleton: 
                     assert entry[key] == before["anna"]["cameras"][camera][key]
             assert after["sessions"]["quiet"]["recording"] is None
             assert after["sessions"]["anna"]["recording"] is not None
-            client.keypoints("anna", 10.0, views(25))
-            client.keypoints("default", 10.0, views())
-            sent = time.monotonic()
-            assert client.wait_for("kinematics/anna/0", t=10.0)["state"] == "tracking"
-            assert client.wait_for("kinematics/default/0", t=10.0)["state"] == "tracking"
-            assert time.monotonic() - sent < 1.0
+            for name, seen in (("anna", views(25)), ("default", views())):
+                sent = time.monotonic()
+                client.keypoints(name, 10.0, seen)
+                assert client.wait_for(f"kinematics/{name}/0", t=10.0)["state"] == "tracking"
+                assert time.monotonic() - sent < 1.0
             (model,) = client.payloads("model/anna/0")
             assert model["scale"] == scale == Subject.from_toml(anna, skeleton, body25).scale
             assert model["keypoints"] == list(body25.names)
