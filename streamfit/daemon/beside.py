@@ -21,7 +21,7 @@ from streamfit.daemon.live import LiveSession
 from streamfit.fit.tracker import Tracker
 
 SLICE = 0.002  # s that are computed at a time
-REST = 4.0  # times that until the next
+REST = 2.0  # times that until the next
 CALLS = 64  # of Python functions, between two looks at the clock
 LONGEST = 0.05  # s of a rest, after what cannot be interrupted
 NICE = 19
@@ -68,7 +68,7 @@ def _prepare_sparingly(engine: LiveSession, others: Callable[[], bool]) -> None:
 
 @contextmanager
 def sparing(others: Callable[[], bool]) -> Iterator[None]:
-    """Have this thread rest four times as long as it computes, some ms at a time, while there are others to spare.
+    """Have this thread rest twice as long as it computes, some ms at a time, while there are others to spare.
 
     It does so at calls of Python functions.
     """
