@@ -31,7 +31,7 @@ from streamfit.wire.packing import VERSION, decode_map, encode  # noqa: E402
 SECONDS = 20.0
 """s of the live walk, which is repeated while the flood lasts."""
 RATE = 60.0
-"""Hz."""
+"""Hz of the live walk."""
 ANSWER = 10_000
 """ms within which a daemon that does not hang answers."""
 SENDER = Path(__file__).with_name("hostile_process.py")

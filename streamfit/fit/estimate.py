@@ -14,11 +14,11 @@ USABLE_CONFIDENCE = 0.2
 
 
 class Haste(Enum):
-    """How short time is when instants are answered, and so what is left for later."""
+    """How short time is when instants are answered."""
 
-    NONE = "nothing"
-    SOME = "looking back, and linearising again, every few instants"
-    MUCH = "all that follows an answer: others wait already"
+    NONE = "there is time for all that follows an answer"
+    SOME = "there is time for that every few instants"
+    MUCH = "others wait behind these"
 
 
 @dataclass(frozen=True)

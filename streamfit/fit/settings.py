@@ -17,11 +17,11 @@ class FitSettings:
     """s between knots: 12 Hz, the band of human movement (the seed's trajectories pass 6 to 13 Hz)."""
     slots: int = 8
     """Instants that take late views and are linearised again; older ones keep their last linearisation."""
-    room: int = 3
-    """Slots more, for instants that are only followed where time is short."""
     fresh: int = 8
     """Of those, linearised at each step: those with new views, the latest ones, and the oldest. Each costs hardly 2 %
     of a step; with four instead of all, answers one by one are .01 deg worse, and those of four at once .05."""
+    room: int = 3
+    """Slots more, for instants that are only followed where time is short."""
     followed: float = 0.032
     """s of such instants until all is linearised again: three of four at 100 Hz, none at 30."""
     active: int = 6

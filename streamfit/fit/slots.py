@@ -53,8 +53,9 @@ class SlotTable:
         the last step."""
         for _ in range(instants - self.t.count(EMPTY)):
             slot = self._oldest_solved()
-            if slot is not None:
-                self._leave(slot, spline)
+            if slot is None:
+                return
+            self._leave(slot, spline)
 
     def open_for(self, t: float, times: Iterable[float]) -> int | None:
         """A slot for the instant t, where there is room and a view at one of those times will join it, not another."""

@@ -182,9 +182,9 @@ class Tracker:
         of the later ones' views too, and their residuals and standard deviations are those of the last.
 
         `settled` is to be called before the next: it learns from these instants of clocks and of where keypoints will
-        be seen, and gets the window ready. In much `haste` the window is made ready together with the views of the
-        next, in one call less; in some, the window only takes over what was found, most of the time, and looks back
-        every few instants.
+        be seen, and gets the window ready. In `haste` it only takes over what was found, where the next can do with
+        that, and looks back every few instants; where the next can not, the window is made ready at once or, in much
+        haste, together with the views of the next, in one call less.
         """
         times = [self._previous, *(t for t, _ in instants)]
         for before, t in pairwise(times):
