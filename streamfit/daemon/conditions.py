@@ -99,6 +99,9 @@ def _incoming(session: Session, growth: Growth, now: float) -> Iterator[Conditio
         if counts.get(reason):
             what = f"{counts[reason]} views not used in the last {WINDOW:.0f} s"
             yield Condition(reason, what, f"{reason}: {live.details[reason]}")
+    if session.suspect:
+        what = "most of what its sender sends cannot be read"
+        yield Condition("suspect", what, "it is fitted after all others: check the program that sends it", 1.0)
     used = max([session.opened, *(camera.last_arrival for camera in live.assembler.cameras)])
     if now - session.last_message > NOTHING:
         since = now - session.last_message

@@ -96,12 +96,17 @@ class Control:
                 owed = 0.0
 
     async def _serve(self, frames: list[zmq.Frame]) -> None:
-        envelope, payload = [frame.bytes for frame in frames[:-1]], frames[-1].bytes
-        request = None
+        envelope = [frame.bytes for frame in frames[:-1]]
+        request, sender, now = None, self._guard.sender(frames[-1]), time.monotonic()
         try:
-            request = decode_request(payload)
+            request = decode_request(frames[-1].bytes)
+            sender.note(True, now)
+            if sender.suspect and request.operation in HEAVY:
+                raise ControlError("refused", "most of what you sent of late cannot be read; try again in a minute")
             reply = encode_result(request, await self.perform(request))
         except ControlError as error:
+            if request is None:
+                sender.note(False, now)
             if error.code == "bad_request":
                 self._guard.reject(frames[-1], Counter(["bad_request"]))
             reply = encode_error(request, error)

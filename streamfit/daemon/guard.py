@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Hashable
 
 import zmq
 
+from streamfit.daemon.senders import Sender, Senders
 from streamfit.wire.clients import Clients
 from streamfit.wire.connections import accepted, address, cut, descriptor, identity, key_of
 
@@ -28,6 +28,7 @@ class Guard:
         self._clients = clients
         self._ports: list[int] = []
         self._keys: dict[int, str] = {}
+        self._senders = Senders()
 
     def watch_over(self, port: int) -> None:
         """Connections to this port need a key."""
@@ -45,9 +46,9 @@ class Guard:
         cut(number)
         return False
 
-    def source(self, frame: zmq.Frame) -> Hashable:
+    def sender(self, frame: zmq.Frame) -> Sender:
         """The same for all messages of one sender."""
-        return key_of(frame) or identity(descriptor(frame))
+        return self._senders.of(key_of(frame) or identity(descriptor(frame)))
 
     def reject(self, frame: zmq.Frame, reasons: Counter[str]) -> None:
         """Count what was not used of its sender's."""

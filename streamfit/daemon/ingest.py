@@ -65,8 +65,14 @@ class Ingest:
                 raise Rejected("not_one_frame", f"{len(frames)} frames; a message is one")
             if len(frames[0]) > MAX_BYTES:  # before any copy is made of it
                 raise Rejected("too_large", f"a message of {len(frames[0])} bytes; at most {MAX_BYTES}")
-            payload = frames[0].bytes
-            unused = sessions.take(decode_ingest(payload), payload, arrival, self._guard.source(frames[0]))
+            payload, sender = frames[0].bytes, self._guard.sender(frames[0])
+            try:
+                message = decode_ingest(payload)
+            except Rejected:
+                sender.note(False, arrival)
+                raise
+            sender.note(True, arrival)
+            unused = sessions.take(message, payload, arrival, sender)
             if unused:
                 self._guard.reject(frames[0], unused)
         except Rejected as error:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from streamfit.daemon.answers import Answer
@@ -13,11 +13,13 @@ from streamfit.daemon.instants import Instant
 from streamfit.daemon.live import LiveSession
 from streamfit.daemon.progress import Progress
 from streamfit.daemon.recording import Recording
+from streamfit.daemon.senders import Sender
 from streamfit.daemon.setup import Setup
 from streamfit.wire.messages import KeypointsMessage
 
 RECENT_ANSWERS = 1024
 MAX_MODELS = 64  # that a recording begins with; persons come and go
+IN_USE = 1.0  # s after a message in which a session is one that somebody needs
 STAGES = ("decode", "assemble", "queue", "fit", "smooth", "publish")
 """Of the way from a view's bytes to its answer; `smooth` comes when that is out."""
 
@@ -33,8 +35,9 @@ class UnderWay:
 class Session:
     """Takes messages on the event loop; the solver takes instants from its `backlog`.
 
-    `on_instants` is called when there is something to solve. `source` is who sent to it last, `turn` the
-    number of the solver's last turn for it. Times are those of time.monotonic, s.
+    `on_instants` is called when there is something to solve. `sender` is whose it is: who sent to it last, but
+    nobody suspect while another does; `turn` is the number of the solver's last turn for it. Times are those of
+    time.monotonic, s.
     """
 
     def __init__(self, name: str, setup: Setup, live: LiveSession, on_instants: Callable[[], None]):
@@ -55,16 +58,29 @@ class Session:
         self.latencies: deque[float] = deque(maxlen=RECENT_ANSWERS)
         self.turns: deque[tuple[float, int]] = deque(maxlen=RECENT_ANSWERS)
         """When the solver had answered how many instants."""
-        self.source: Hashable = None
+        self.sender: Sender | None = None
         self.turn = -1
+        self._needed = float("-inf")
         self._on_instants = on_instants
         self._timer: asyncio.TimerHandle | None = None
 
-    def take(self, message: KeypointsMessage, payload: bytes, arrival: float, source: Hashable) -> Counter[str]:
-        """A message that arrived from `source`, `payload` its bytes; what of it was not used: reason -> count."""
+    @property
+    def suspect(self) -> bool:
+        """Whether it is only of a sender most of whose messages cannot be read."""
+        return self.sender is not None and self.sender.suspect
+
+    def in_use(self, now: float) -> bool:
+        """Whether others are to be held back for it."""
+        return now - self._needed < IN_USE
+
+    def take(self, message: KeypointsMessage, payload: bytes, arrival: float, sender: Sender | None) -> Counter[str]:
+        """A message that arrived from `sender`, `payload` its bytes; what of it was not used: reason -> count."""
         self.stages["decode"].observe(time.monotonic() - arrival)
         before = self.live.rejected.copy()
-        self.source = source
+        if sender is None or not sender.suspect:
+            self.sender, self._needed = sender, arrival
+        elif not self.in_use(arrival):
+            self.sender = sender
         self.last_message = arrival
         self.last_t = message.t
         if self.recording is not None:

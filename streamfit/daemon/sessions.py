@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
 from streamfit.daemon.beside import prepare
 from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.recording import Recording, RecordSettings
+from streamfit.daemon.senders import Sender
 from streamfit.daemon.session import Session
 from streamfit.daemon.setup import Setup
 from streamfit.wire.control import ControlError
@@ -50,9 +51,9 @@ class Sessions:
         return [*self.by_name.values(), *self._closing]
 
     def take(
-        self, message: KeypointsMessage | EndMessage, payload: bytes, arrival: float, source: Hashable
+        self, message: KeypointsMessage | EndMessage, payload: bytes, arrival: float, sender: Sender | None
     ) -> Counter[str]:
-        """A message for one of them, from `source`; what of it was not used: reason -> count. Raises Rejected."""
+        """A message for one of them, from `sender`; what of it was not used: reason -> count. Raises Rejected."""
         session = self.by_name.get(message.session)
         if isinstance(message, EndMessage):
             if session is None:
@@ -63,9 +64,9 @@ class Sessions:
             return Counter()
         if session is None:
             self._refuse_straggler(message, arrival)
-            self._make_room(message.session, arrival, source)
+            self._make_room(message.session, arrival, sender)
             session = self._add(self._new(message.session, self.setup))
-        return session.take(message, payload, arrival, source)
+        return session.take(message, payload, arrival, sender)
 
     async def open(self, name: str, make_setup: Callable[[Setup], Setup], record: bool = True) -> None:
         """Open a session with what `make_setup` makes of the default, when all it needs is compiled.
@@ -132,15 +133,15 @@ class Sessions:
         )
         return Session(name, setup, live, self._on_instants)
 
-    def _make_room(self, name: str, now: float, source: Hashable) -> None:
+    def _make_room(self, name: str, now: float, sender: Sender | None) -> None:
         """For a session more of that sender. Raises Rejected."""
         if name == self._opening:
             raise Rejected("opening", f"session {name} is just being opened", name)
-        theirs = sum(session.source == source for session in self._closing)
+        theirs = sum(session.sender == sender for session in self._closing)
         if theirs >= MAX_CLOSING or len(self._closing) >= MAX_ALL_CLOSING:
             raise Rejected("too_many_sessions", f"{len(self._closing)} sessions are just being closed")
         if len(self.by_name) >= MAX_SESSIONS:
-            self._finish(self._one_to_give_way(now, source))
+            self._finish(self._one_to_give_way(now, sender))
 
     def _add(self, session: Session, record: bool = True) -> Session:
         self.by_name[session.name] = session
@@ -148,7 +149,7 @@ class Sessions:
             session.recording = _recording(self.recording, session)
         return session
 
-    def _one_to_give_way(self, now: float, source: Hashable) -> Session:
+    def _one_to_give_way(self, now: float, sender: Sender | None) -> Session:
         """The session that makes room: one that is silent, else one of the sender with most. Raises Rejected.
 
         So a single sender can not keep the others out.
@@ -156,11 +157,11 @@ class Sessions:
         oldest = min(self.by_name.values(), key=lambda s: s.last_message)
         if now - oldest.last_message >= IDLE:
             return oldest
-        held = Counter(session.source for session in self.by_name.values())
+        held = Counter(session.sender for session in self.by_name.values())
         greediest, most = held.most_common(1)[0]
-        if most <= held[source] + 1:
+        if most <= held[sender] + 1:
             raise Rejected("too_many_sessions", f"{MAX_SESSIONS} sessions are open; close one")
-        theirs = (session for session in self.by_name.values() if session.source == greediest)
+        theirs = (session for session in self.by_name.values() if session.sender == greediest)
         return min(theirs, key=lambda s: s.last_message)
 
     def _finish(self, session: Session) -> "asyncio.Task[None]":

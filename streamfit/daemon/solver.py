@@ -5,11 +5,12 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from streamfit.daemon.answers import Answer
+from streamfit.daemon.senders import Sender
 from streamfit.daemon.session import Session, UnderWay
 from streamfit.fit.estimate import Haste
 
@@ -17,6 +18,9 @@ log = logging.getLogger(__name__)
 THREAD = "solver"
 BUSY = 0.6  # share of its time that the thread works, above which it does what is most urgent only
 OF_LATE = 0.5  # s over which that share is taken
+MOMENT = 0.001  # s of a stage, after which others may have their turn
+SPARED = 200.0  # times what a turn took until the next of a suspect session, while others are in use
+LOOK = 0.1  # s until it is seen that they no longer are
 Result = TypeVar("Result")
 
 
@@ -28,11 +32,12 @@ class Solver:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=THREAD)
         self._work = asyncio.Event()
         self._turn = 0
-        self._used: dict[Hashable, float] = {}
+        self._used: dict[Sender | None, float] = {}
         self._fair = 0.0
         self._job: Future[Any] | None = None
         self._serving: Session | None = None
-        self._crowded = False
+        self._gives_way = False
+        self._spared_until = 0.0
         self._ended, self._load = time.monotonic(), 0.0
         self.began: float | None = None
         """When what runs on the thread began, s, monotonic; None while nothing does."""
@@ -48,7 +53,7 @@ class Solver:
 
     def wake(self) -> None:
         """There is something to solve."""
-        self._crowded = self._others_wait()
+        self._gives_way = self._must_give_way()
         self._work.set()
 
     async def call(self, function: Callable[[], Result]) -> Result:
@@ -61,19 +66,30 @@ class Solver:
         while True:
             session = self._next()
             if session is None:
-                self._work.clear()
-                await self._work.wait()
+                await self._wait()
                 continue
             self._turn += 1
-            session.turn, source, began = self._turn, session.source, time.monotonic()
+            session.turn, sender, began = self._turn, session.sender, time.monotonic()
             self._serving = session
-            self._crowded = self._others_wait()
+            self._gives_way = self._must_give_way()
             if session.under_way is None:
                 session.under_way = self._begin(session)
             await self._go_on(session, session.under_way)
             self._serving = None
             self._note_work(began)
-            self._used[source] = self._fair + time.monotonic() - began
+            took = time.monotonic() - began
+            self._used[sender] = self._fair + took
+            if session.suspect:
+                self._spared_until = began + (1.0 + SPARED) * took
+
+    async def _wait(self) -> None:
+        """Until there is something to solve, or those for whom suspects are held back may be gone."""
+        self._work.clear()
+        try:
+            async with asyncio.timeout(LOOK if any(self._working()) else None):
+                await self._work.wait()
+        except TimeoutError:
+            pass
 
     def _begin(self, session: Session) -> UnderWay:
         instants = session.backlog.take()
@@ -82,8 +98,25 @@ class Solver:
         session.note_taken(instants)
         return UnderWay(session.live.solve(*instants, haste=self._haste(session)), len(instants))
 
-    def _others_wait(self) -> bool:
-        return any(session.backlog for session in self._sessions() if session is not self._serving)
+    def _must_give_way(self) -> bool:
+        """Whether there is somebody who should not wait for all of what is under way."""
+        serving = self._serving
+        if serving is None:
+            return False
+        if serving.suspect and self._some_in_use():
+            return True
+        others = (s for s in self._sessions() if s is not serving and (serving.suspect or not s.suspect))
+        return any(session.backlog for session in others)
+
+    def _some_in_use(self) -> bool:
+        now = time.monotonic()
+        return any(session.in_use(now) for session in self._sessions())
+
+    def _working(self) -> Iterator[Session]:
+        """Sessions for which there is something to do."""
+        for s in self._sessions():
+            if s.backlog or s.under_way or (s.ending is not None and not s.ending.done()):
+                yield s
 
     def _haste(self, session: Session) -> Haste:
         if session.backlog:
@@ -111,24 +144,27 @@ class Solver:
         """Of those with work, one of the sender who has used the solver least; of their sessions the longest unserved.
 
         So a sender with many sessions, or with costly ones, has no more of the solver's time than another who needs
-        it. (Start-time fair queueing: Goyal et al. 1996. Who comes back from a pause has saved nothing up.)
+        it. (Start-time fair queueing: Goyal et al. 1996. Who comes back from a pause has saved nothing up.) Suspect
+        sessions come after all others, and seldom while one of these is in use: a turn cannot be interrupted.
         """
-        sessions = list(self._sessions())
-        working = [s for s in sessions if s.backlog or s.under_way or (s.ending is not None and not s.ending.done())]
-        if not working:
+        working = list(self._working())
+        candidates = [session for session in working if not session.suspect]
+        if not candidates and (time.monotonic() >= self._spared_until or not self._some_in_use()):
+            candidates = working
+        if not candidates:
             return None
-        present = {session.source for session in sessions}
-        self._used = {source: used for source, used in self._used.items() if source in present}
-        chosen = min(working, key=lambda s: (self._start(s.source), s.turn, s.name))
-        self._fair = self._start(chosen.source)
+        present = {session.sender for session in self._sessions()}
+        self._used = {sender: used for sender, used in self._used.items() if sender in present}
+        chosen = min(candidates, key=lambda s: (self._start(s.sender), s.turn, s.name))
+        self._fair = self._start(chosen.sender)
         return chosen
 
-    def _start(self, source: Hashable) -> float:
+    def _start(self, sender: Sender | None) -> float:
         """Where a sender's next turn begins, in s of use that are fair to all."""
-        return max(self._fair, self._used.get(source, self._fair))
+        return max(self._fair, self._used.get(sender, self._fair))
 
     async def _go_on(self, session: Session, under_way: UnderWay) -> None:
-        """Publish what is solved as it comes, up to its end or, where other sessions wait, of its next stage.
+        """Publish what is solved as it comes, up to its end or, where this gives way to others, of its next stage.
 
         So the solver goes on with what is less urgent, and nobody waits for more than one person of another session.
         Each of the instants has waited for all of a stage.
@@ -143,7 +179,7 @@ class Solver:
                     stage = "fit" if any(answer["type"] == "kinematics" for _, answer in answers) else "smooth"
                     session.stages[stage].observe(now - before, instants)
                     loop.call_soon_threadsafe(self._send, session, answers, now, instants)
-                if self._crowded:
+                if self._gives_way and time.monotonic() - before > MOMENT:
                     return False
                 before = time.monotonic()
             return True

@@ -121,6 +121,27 @@ def test_a_session_that_floods_does_not_keep_another_waiting(fake_daemon: Daemon
     assert np.percentile([a["latency"] for a in live.client.payloads("kinematics/live")], 90) < 0.15
 
 
+def test_who_sends_mostly_what_cannot_be_read_is_fitted_last_and_opens_nothing(fake_daemon: DaemonProcess) -> None:
+    xyc = np.full((17, 3), [SLOW, 1.0, 1.0])
+    with Live(fake_daemon) as live, Client(fake_daemon.endpoints) as hostile:
+        for i in range(200):
+            hostile.push.send(b"rubbish")
+            hostile.push.send(b"more of it")
+            hostile.keypoints("hostile", i / 100, [{"camera": "cam_01", "xyc": xyc}])
+            hostile.dealer.send(b"rubbish")
+            hostile.reply()
+        alarm = wait_until(
+            lambda: next((a for a in live.client.status()["alarms"] if "cannot be read" in a), None), "an alarm"
+        )
+        assert alarm.startswith("session hostile: ")
+        assert live.client.status()["sessions"]["hostile"]["answered"] < 100
+        assert hostile.ask("open", session="more")["error"]["code"] == "refused"
+        assert live.client.ask("open", session="another")["ok"]
+        for name in ("another", "hostile"):
+            live.client.send(type="end", session=name)
+    live.assert_lost_nothing()
+
+
 def test_one_sender_cannot_keep_the_others_out(fake_daemon: DaemonProcess) -> None:
     with Client(fake_daemon.endpoints) as crowd:
         for i in range(40):

@@ -10,6 +10,7 @@ import pytest
 from streamfit.daemon.backlog import REACH, Backlog
 from streamfit.daemon.durations import Durations
 from streamfit.daemon.instants import Instant
+from streamfit.daemon.senders import Sender
 from streamfit.daemon.solver import Solver
 from streamfit.fit.estimate import Haste
 
@@ -20,7 +21,7 @@ class Patient:
     """Of a session what the solver needs; notes the haste in which it is to answer, and in `log` each of its stages."""
 
     def __init__(self, name: str, stages: int = 1, log: list[str] | None = None) -> None:
-        self.name = self.source = name
+        self.name, self.sender, self.suspect = name, Sender(), False
         self.turn, self.ending, self.under_way = -1, None, None
         self.backlog, self.stages = Backlog(), defaultdict(Durations)
         self.haste: list[Haste] = []
@@ -44,6 +45,9 @@ class Patient:
     def finish(self):
         self.log.append(f"end of {self.name}")
         yield []
+
+    def in_use(self, now: float) -> bool:
+        return not self.suspect
 
     def note_taken(self, instants): ...
 
@@ -98,3 +102,28 @@ async def test_who_comes_while_many_persons_of_another_session_are_answered_wait
     assert log.count("many") == 8
     assert 1 <= log.index("one") <= 4
     assert many.live.fits.failures == one.live.fits.failures == 0
+
+
+async def test_a_suspect_session_hardly_gets_a_turn_while_another_is_in_use_and_all_of_them_when_that_is_gone():
+    log: list[str] = []
+    rubbish, one = Patient("rubbish", log=log), Patient("one", log=log)
+    rubbish.suspect = True
+    solver = Solver(lambda: [rubbish, one], lambda *_: None)
+    running = asyncio.create_task(solver.run())
+    for turn in range(40):
+        for many in range(4):
+            rubbish.put(turn + 0.1 * many)
+        one.put(turn)
+        solver.wake()
+        await one.answered.wait()
+        one.answered.clear()
+        await asyncio.sleep(0.3 * WORK)
+    assert log.count("one") == 40
+    assert 1 <= log.count("rubbish") <= 3
+    one.in_use = lambda now: False
+    rubbish.ending = asyncio.get_running_loop().create_future()
+    await asyncio.wait_for(rubbish.ending, 10.0)  # nobody wakes the solver
+    running.cancel()
+    solver.close()
+    assert log[-1] == "end of rubbish"
+    assert log.count("rubbish") > 20
