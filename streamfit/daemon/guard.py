@@ -48,7 +48,8 @@ class Guard:
 
     def sender(self, frame: zmq.Frame) -> Sender:
         """The same for all messages of one sender."""
-        return self._senders.of(key_of(frame) or identity(descriptor(frame)))
+        number = descriptor(frame)
+        return self._senders.of(key_of(frame) or identity(number), lambda: address(number))
 
     def reject(self, frame: zmq.Frame, reasons: Counter[str]) -> None:
         """Count what was not used of its sender's."""
@@ -93,4 +94,4 @@ class Guard:
         """Of the sender of a message: the client's, or where it connects from."""
         key = key_of(frame)
         known = self._clients.name(key) if self._clients and key else None
-        return known or address(descriptor(frame))
+        return known or self.sender(frame).address

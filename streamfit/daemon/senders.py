@@ -1,7 +1,7 @@
 """Who sends, and whether what they send can be read."""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 FORGOTTEN = 10.0
 """s after which a message counts a third of what it did."""
@@ -11,9 +11,10 @@ MAX_SENDERS = 256
 
 
 class Sender:
-    """A connection or, where there are keys, a client with all of its connections."""
+    """A connection or, where there are keys, a client with all of its connections; `address` is that of the first."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
+        self.address = address
         self._read = self._unreadable = 0.0
         self._noted = 0.0
 
@@ -38,9 +39,9 @@ class Senders:
     def __init__(self) -> None:
         self._known: dict[Hashable, Sender] = {}
 
-    def of(self, key: Hashable) -> Sender:
-        """The sender of that key."""
-        sender = self._known.pop(key, None) or Sender()
+    def of(self, key: Hashable, address: Callable[[], str]) -> Sender:
+        """The sender of that key; `address` is asked for one that is new."""
+        sender = self._known.pop(key, None) or Sender(address())
         self._known[key] = sender
         if len(self._known) > MAX_SENDERS:
             del self._known[next(iter(self._known))]

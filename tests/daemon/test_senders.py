@@ -1,6 +1,7 @@
 """When a sender is suspect, and which session is whose."""
 
 import time
+from collections.abc import Hashable
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from streamfit.wire.messages import KeypointsMessage, ViewMessage
 
 def heard(pattern: str, rate: float = 60.0, sender: Sender | None = None, since: float = 0.0) -> Sender:
     """A sender after messages that can be read (r) or not (x)."""
-    sender = sender or Sender()
+    sender = sender or Sender("a")
     for i, one in enumerate(pattern):
         sender.note(one == "r", since + i / rate)
     return sender
@@ -51,19 +52,25 @@ def test_a_sender_that_has_mended_its_ways_is_suspect_no_more():
 
 def test_the_senders_remembered_are_bounded_and_those_heard_of_late_stay():
     senders = Senders()
-    first = senders.of("first")
+    asked: list[Hashable] = []
+
+    def of(key: Hashable) -> Sender:
+        return senders.of(key, lambda: asked.append(key) or str(key))
+
+    first = of("first")
     for other in range(3 * MAX_SENDERS):
-        senders.of(other)
-        assert senders.of("first") is first
-    assert senders.of(3 * MAX_SENDERS - 1) is not first
-    assert not heard(int(ENOUGH) * "x", sender=senders.of(0)).suspect
+        of(other)
+        assert of("first") is first
+    assert of(3 * MAX_SENDERS - 1).address == str(3 * MAX_SENDERS - 1)
+    assert asked.count("first") == 1
+    assert not heard(int(ENOUGH) * "x", sender=of(0)).suspect
 
 
 async def test_a_session_is_whose_messages_can_be_read_as_long_as_such_come(skeleton: Skeleton) -> None:
     session = WatchedSession(
         skeleton, Rig.load(CONFIGS / "cameras.toml"), KeypointSet.load("coco17"), FakeTracker
     ).session
-    good, bad, began = Sender(), heard(100 * "x"), time.monotonic()
+    good, bad, began = Sender("b"), heard(100 * "x"), time.monotonic()
 
     def take(sender: Sender, after: float) -> None:
         view = ViewMessage("cam_01", None, "0", np.ones((17, 3)))

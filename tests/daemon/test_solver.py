@@ -21,7 +21,7 @@ class Patient:
     """Of a session what the solver needs; notes the haste in which it is to answer, and in `log` each of its stages."""
 
     def __init__(self, name: str, stages: int = 1, log: list[str] | None = None) -> None:
-        self.name, self.sender, self.suspect = name, Sender(), False
+        self.name, self.sender, self.suspect = name, Sender(name), False
         self.turn, self.ending, self.under_way = -1, None, None
         self.backlog, self.stages = Backlog(), defaultdict(Durations)
         self.haste: list[Haste] = []
