@@ -38,15 +38,12 @@ from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.setup import Setup, load_setup
 from streamfit.daemon.sockets import Sockets
 from streamfit.daemon.solver import Solver
-from streamfit.daemon.status import Health, changes, status
+from streamfit.daemon.status import Health, changes, keep_telling, status
 from streamfit.errors import InputError
 from streamfit.fit.tracker import Tracker
 from streamfit.wire.control import ControlError
 
 log = logging.getLogger(__name__)
-LOOK = 0.1  # s between two looks for a change of status
-STATUS = 1.0  # s between two status messages
-SPARING = 50.0  # times what the last one took until the next, however much changes meanwhile
 DRAIN = 3.5  # s for what is left to be answered and written at the end
 LEAVE = 4.5  # s after which the process ends whatever still holds it
 SWITCH = 0.0005  # s that Python code of one thread may keep the other from running
@@ -124,7 +121,7 @@ class Daemon:
                     guard.run(),
                     self.solver.run(),
                     self._publisher.serve_subscriptions(),
-                    self._publish_status(),
+                    keep_telling(self._seen, lambda: self._publisher.send("status", self.status())),
                     self._pulse.run(self._alarms.look),
                     self._start(),
                 )
@@ -218,15 +215,9 @@ class Daemon:
         except TimeoutError:
             log.warning("not everything could be answered or written in time")
 
-    async def _publish_status(self) -> None:
-        last, sent, took = None, float("-inf"), 0.0
-        while True:
-            now, seen = time.monotonic(), (changes(self.health, self.sessions), self._alarms.keys)
-            if now - sent >= STATUS or (seen != last and now - sent >= SPARING * took):
-                last, sent = seen, now
-                self._publisher.send("status", self.status())
-                took = time.monotonic() - now
-            await asyncio.sleep(LOOK)
+    def _seen(self) -> tuple[object, ...]:
+        """What makes a status worth sending at once when it is another than before."""
+        return changes(self.health, self.sessions), self._alarms.keys
 
     async def _feed_watchdog(self) -> None:
         interval = watchdog_interval()

@@ -1,9 +1,10 @@
 """What the daemon says of itself."""
 
+import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +13,13 @@ from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.wire import published
 from streamfit.wire.packing import VERSION
+
+LOOK = 0.1
+"""s between two looks for a change."""
+STATUS = 1.0
+"""s between two messages where nothing changes."""
+SPARING = 50.0
+"""Times what the last message took until the next, however much changes meanwhile."""
 
 
 @dataclass
@@ -102,6 +110,18 @@ def changes(health: Health, sessions: Sessions | None) -> tuple[object, ...]:
         for name, s in (sessions.by_name.items() if sessions else ())
     )
     return health.state, tuple(health.rejected), seen
+
+
+async def keep_telling(seen: Callable[[], object], tell: Callable[[], object]) -> None:
+    """Tell every second, and when what is seen has changed: as often then as it is cheap. For ever."""
+    last, told, took = None, float("-inf"), 0.0
+    while True:
+        now, new = time.monotonic(), seen()
+        if now - told >= STATUS or (new != last and now - told >= SPARING * took):
+            last, told = new, now
+            tell()
+            took = time.monotonic() - now
+        await asyncio.sleep(LOOK)
 
 
 def latency_percentiles(session: Session) -> tuple[float | None, float | None]:

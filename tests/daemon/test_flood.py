@@ -1,5 +1,7 @@
 """Every structure that others can fill is bounded, and who fills it harms nobody else."""
 
+import asyncio
+import contextlib
 import random
 import signal
 import subprocess
@@ -7,22 +9,29 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 import msgpack
 import numpy as np
 import psutil
+import pytest
 import zmq
+import zmq.asyncio
 from daemon_process import Client, DaemonProcess, config_text, daemon, wait_until
 from fake_tracker import SLOW
 
+from streamfit.daemon import status
 from streamfit.daemon.allowance import Allowance
 from streamfit.daemon.consumers import MAX_TOPIC_BYTES, MAX_TOPICS
 from streamfit.daemon.feed import Feed
 from streamfit.daemon.guard import MAX_PEERS, OTHERS, Guard
+from streamfit.daemon.ingest import REST, Ingest
 from streamfit.daemon.publisher import MAX_MODELS, Publisher
 from streamfit.daemon.publisher import MAX_TOPICS as MAX_SEQUENCES
+from streamfit.daemon.status import Health
 from streamfit.wire.packing import encode
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -232,3 +241,43 @@ def test_heavy_requests_have_a_share_of_the_time() -> None:
     assert allowance.wait() == 0.0
     allowance.spend(3.0)
     assert 3.5 < allowance.wait() <= 4.0
+
+
+async def test_the_status_is_told_as_often_as_it_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "LOOK", 0.001)
+    for cost, at_least, at_most in ((0.0, 100, 1000), (0.004, 3, 6)):
+        told: list[float] = []
+
+        def tell(cost: float = cost, told: list[float] = told) -> None:
+            time.sleep(cost)
+            told.append(time.monotonic())
+
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(status.keep_telling(iter(range(10_000)).__next__, tell), 1.0)
+        assert at_least <= len(told) <= at_most
+        assert cost == 0.0 or np.diff(told).min() >= status.SPARING * cost
+
+
+@pytest.mark.parametrize(("work", "rests"), [(lambda: time.sleep(0.02), False), (lambda: sum(range(10**6)), True)])
+async def test_a_flood_gives_way_for_what_its_messages_cost_not_for_what_else_ran_meanwhile(
+    work: Callable[[], object], rests: bool
+) -> None:
+    class Busy:
+        by_name: ClassVar = {}
+
+        def take(self, *_: object) -> Counter[str]:
+            work()
+            return Counter()
+
+    with zmq.asyncio.Context() as context, context.socket(zmq.PULL) as pull, context.socket(zmq.PUSH) as push:
+        pull.linger = push.linger = 0
+        push.connect(f"tcp://127.0.0.1:{pull.bind_to_random_port('tcp://127.0.0.1')}")
+        for _ in range(3):
+            await push.send(encode({"v": 1, "type": "end", "session": "s"}))
+        await pull.poll(1000)
+        await asyncio.sleep(0.1)
+        ingest = Ingest(pull, Health(), Guard(None), Busy)  # type: ignore[arg-type, return-value]
+        before = time.thread_time()
+        rest = await ingest._turn()
+        assert (rest > 0.01) is rests
+        assert rest <= REST * (time.thread_time() - before)
