@@ -1,6 +1,7 @@
 """The fit of a whole recording at once, by the person's frozen body."""
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from streamfit.commands.live_fit import Fitted, Motion
 from streamfit.commands.recording import Recording
 from streamfit.commands.whole_gait import gait_of
 from streamfit.daemon import answers
+from streamfit.daemon.instants import Instant
 from streamfit.fit.calibration import finish
 from streamfit.fit.estimate import View
 from streamfit.fit.offline import fit_offline
@@ -22,11 +24,7 @@ def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: 
     """Fit a recording with all its instants at once. Instants that no view is near are left out. InputError."""
     live = recording.live(skeleton, subject)
     instants = list(recording.played(live, show))
-    trial = Trial(
-        recording.name,
-        recording.rig,
-        [(i.t, [View(view.camera, view.t, view.xyc) for view in i.views]) for i in instants],
-    )
+    trial = _trial(recording, instants)
     started = time.perf_counter()
     movement = finish(fit_offline([trial], skeleton, recording.keypoints, subject), show).movements[0]
     seconds = time.perf_counter() - started
@@ -45,3 +43,13 @@ def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: 
         seconds=np.array([seconds]),
         rejected=dict(live.rejected),
     )
+
+
+def whole_trial(recording: Recording, skeleton: Skeleton, subject: Subject, show: Show) -> Trial:
+    """A recording as its instants with their views."""
+    return _trial(recording, list(recording.played(recording.live(skeleton, subject), show)))
+
+
+def _trial(recording: Recording, instants: Sequence[Instant]) -> Trial:
+    views = [(i.t, [View(view.camera, view.t, view.xyc) for view in i.views]) for i in instants]
+    return Trial(recording.name, recording.rig, views)
