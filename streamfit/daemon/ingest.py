@@ -18,7 +18,8 @@ from streamfit.wire.packing import MAX_BYTES
 log = logging.getLogger(__name__)
 BATCH = 16  # messages between two turns of the event loop
 BUDGET = 0.001  # s of one turn, after which the next message waits
-REST = 2.0  # times what a turn computed is left to the fits while messages come faster than they can be used
+REST = 0.5  # times what its messages cost is left to the fits where some have waited for their turn
+SUSPECT_REST = 2.0  # the same for messages of a suspect sender: detectors must not wait for those
 REPORT = 10.0  # s between two lines of one reason in the log
 
 
@@ -43,16 +44,19 @@ class Ingest:
 
     async def _turn(self) -> float:
         """Take what waits, as far as one turn goes; how long to rest then, s, and 0 where nothing waits any more."""
-        began, computed = time.monotonic(), time.thread_time()
+        began, computed, rest = time.monotonic(), time.thread_time(), 0.0
         for _ in range(BATCH):
             coming = asyncio.ensure_future(self._socket.recv_multipart(copy=False))
             has_waited = coming.done()
-            self._take(await coming, time.monotonic())
+            frames = await coming
+            self._take(frames, time.monotonic())
             if not has_waited:
                 return 0.0
+            before, computed = computed, time.thread_time()
+            rest += (SUSPECT_REST if self._guard.sender(frames[0]).suspect else REST) * (computed - before)
             if time.monotonic() - began > BUDGET:
                 break
-        return REST * (time.thread_time() - computed)
+        return rest
 
     def _take(self, frames: list[zmq.Frame], arrival: float) -> None:
         sessions = self._sessions()
