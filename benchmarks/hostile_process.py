@@ -1,9 +1,10 @@
 """Sends mutated messages to a daemon as fast as it takes them; prints how many have gone, a line now and then.
 
 Arguments: SESSION.mcap INGEST CONTROL COUNT SEED SOCKET. They go to the ingest socket, to control (whose replies are
-read), or to both, each as fast as it takes them.
+read), or to both, each as fast as it takes them. What making them costs is not to be the daemon's loss: lowest priority.
 """
 
+import os
 import random
 import sys
 from itertools import islice
@@ -20,6 +21,7 @@ REPORT = 1000
 
 def main(recording: str, ingest: str, control: str, count: int, seed: int, where: str) -> None:
     """Send `count` messages."""
+    os.nice(19)
     file = read_session(recording)
     payloads = [message.payload for message in islice(file.messages({"keypoints"}), SEEDS)]
     draw = random.Random(seed)

@@ -23,7 +23,7 @@ from streamfit.wire.messages import is_name
 log = logging.getLogger(__name__)
 MAX_REQUESTS = 64  # under way
 BUDGET = 0.0005  # s of requests that wait for each other, after which the others have their time
-REST = 6.0  # times that
+REST, SUSPECT_REST = 6.0, 20.0  # times that; after a suspect sender's
 HEAVY = ("open", "reload")  # they may compile
 HEAVY_TIME, HEAVY_SHARE = 300.0, 0.1  # s of such requests at once, and which share of the time after that
 MAX_CALIBRATION = 600.0  # s
@@ -92,7 +92,7 @@ class Control:
             await asyncio.sleep(0)
             owed = owed + time.monotonic() - began if has_waited else 0.0
             if owed > BUDGET:
-                await asyncio.sleep(REST * owed)
+                await asyncio.sleep((SUSPECT_REST if self._guard.sender(frames[-1]).suspect else REST) * owed)
                 owed = 0.0
 
     async def _serve(self, frames: list[zmq.Frame]) -> None:
