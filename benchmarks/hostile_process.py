@@ -1,7 +1,7 @@
 """Sends mutated messages to a daemon as fast as it takes them; prints how many have gone, a line now and then.
 
 Arguments: SESSION.mcap INGEST CONTROL COUNT SEED SOCKET. They go to the ingest socket, to control (whose replies are
-read), or to both, each as fast as it takes them. What making them costs is not to be the daemon's loss: lowest priority.
+read), or to both, each as fast as it takes them; at the lowest priority, for a flood comes from elsewhere.
 """
 
 import os

@@ -47,7 +47,7 @@ def fit_recording(recording: Recording, skeleton: Skeleton, subject: Subject, la
     """Run the live engine over a recording."""
     live = recording.live(skeleton, subject, lag)
     show("compiling", 0.0)
-    live.prepare(at_once=2)
+    live.prepare()
     answers: dict[str, list[dict[str, Any]]] = defaultdict(list)
     views, seconds = [], []
     for instant in recording.played(live, show):

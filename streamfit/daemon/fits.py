@@ -87,10 +87,10 @@ class Fits:
         self._arrivals: dict[float, float] = {}
         self._arrival_order: deque[float] = deque()
 
-    def prepare(self, at_once: int = 1) -> None:
-        """Compile everything this session will need, so much `at_once`; takes a minute the first time."""
+    def prepare(self) -> None:
+        """Compile everything this session will need; takes seconds the first time."""
         make_room_for_compilations()
-        self.recipe()().warm_up(at_once)
+        self.recipe()().warm_up()
 
     def recipe(self) -> Callable[[], Tracker]:
         """What makes a tracker; it can be sent to another process."""

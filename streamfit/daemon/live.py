@@ -97,9 +97,9 @@ class LiveSession:
         """Take another frozen subject from the next instant on; on the solver thread."""
         self.fits.swap(subject)
 
-    def prepare(self, at_once: int = 1) -> None:
-        """Compile everything this session will need, so much `at_once`; takes a minute the first time."""
-        self.fits.prepare(at_once)
+    def prepare(self) -> None:
+        """Compile everything this session will need; takes seconds the first time."""
+        self.fits.prepare()
 
     def solve(self, *instants: Instant, haste: Haste = Haste.NONE) -> Iterator[list[Answer]]:
         """The answers to instants as they are ready: topics and payloads, which lack only `seq`.

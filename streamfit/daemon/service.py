@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,6 @@ from streamfit.wire.control import ControlError
 log = logging.getLogger(__name__)
 DRAIN = 3.5  # s for what is left to be answered and written at the end
 LEAVE = 4.5  # s after which the process ends whatever still holds it
-AT_ONCE = 2  # functions that are compiled before there is a session
 SWITCH = 0.0005  # s that Python code of one thread may keep the other from running
 
 
@@ -176,7 +174,7 @@ class Daemon:
     async def _start(self) -> None:
         """Read and compile all that the configured session needs; then messages are taken."""
         setup = await asyncio.to_thread(load_setup, self.config)
-        await self.solver.call(partial(self._engine(self.config, setup).prepare, AT_ONCE))
+        await self.solver.call(self._engine(self.config, setup).prepare)
         gc.collect()
         gc.freeze()  # what is there now stays: no collection need look at it again
         sessions = Sessions(

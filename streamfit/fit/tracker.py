@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise
 from statistics import median
 from typing import Any, NamedTuple, TypeAlias
@@ -157,15 +156,10 @@ class Tracker:
         """Share of each camera's views (C,) of the last seconds that had left and right exchanged."""
         return self._sides.share
 
-    def warm_up(self, at_once: int = 1) -> None:
-        """Compile everything (a minute, or some seconds from the compilation cache), so much `at_once`.
-
-        The track is not touched.
-        """
+    def warm_up(self) -> None:
+        """Compile everything (seconds, or less from the compilation cache); the track is not touched."""
         other = Tracker(self.skeleton, self.rig, self.keypoints, self.subject, self.lag, self.settings)
         seen = np.zeros_like(other._slots.seen[0], float)
-        if at_once > 1:
-            other._compile(at_once, seen)
         other._fresh.pose(seen, self.skeleton.neutral)
         other._fresh.agreement(seen, self.skeleton.neutral)
         other._begin(0.0, self.skeleton.neutral)
@@ -176,21 +170,6 @@ class Tracker:
         other._window.follow(other._ready, other._unchanged)
         other.settled()
         other.finish()
-
-    def _compile(self, at_once: int, seen: np.ndarray) -> None:
-        """What takes longest to compile, the longest first, on several threads: XLA compiles each on one."""
-        self._begin(0.0, self.skeleton.neutral)
-        laid = self._slots.lay_out(self._spline, 0, self._spline.place(0.0), None).packed()
-        newest = self._slots.lay_out_newest(None, self._spline, 0.0).packed()
-        calls: list[Callable[[], object]] = [
-            partial(self._window.advance, self._model, self._ready, self._unchanged, self._usual, laid),
-            partial(self._fresh.pose, seen, self.skeleton.neutral),
-            partial(self._window.step, self._model, self._ready, newest),
-            partial(self._fresh.agreement, seen, self.skeleton.neutral),
-        ]
-        with ThreadPoolExecutor(at_once) as threads:
-            for call in [threads.submit(call) for call in calls]:
-                call.result()
 
     def update(self, t: float, views: Sequence[View]) -> tuple[Estimate, list[Estimate]]:
         """Answer the instant `t`; also the earlier instants that are now one lag old, smoothed."""

@@ -34,7 +34,7 @@ class FakeTracker:
         self._owed: list[Estimate] = []
         self._turns = 0
 
-    def warm_up(self, at_once: int = 1) -> None:
+    def warm_up(self) -> None:
         time.sleep(float(os.environ.get("FAKE_WARM_UP", "0")))
 
     def answer(self, instants: Sequence[Sighting], haste: Haste = Haste.NONE) -> list[Estimate]:
