@@ -50,12 +50,13 @@ class Consumers:
     def take(self, frame: zmq.Frame) -> str | None:
         """A subscription or its end; the prefix of a new subscription. Who asks for too much is cut off."""
         number, kind, topic = descriptor(frame), frame.bytes[:1], frame.bytes[1:]
-        if number < 0 or kind not in (b"\x00", b"\x01") or not self._guard.admits(frame):
+        sender = self._guard.sender(frame)
+        if number < 0 or kind not in (b"\x00", b"\x01") or not self._guard.admits(frame, sender):
             return None
         consumer = self._by_number.get(number)
         if consumer is None or consumer.identity != identity(number):
             self.look()
-            consumer = Consumer(self._guard.name(frame), number, identity(number))
+            consumer = Consumer(self._guard.name(sender), number, identity(number))
             self._by_number[number] = consumer
         if kind == b"\x00":
             if topic in consumer.topics:
@@ -66,7 +67,7 @@ class Consumers:
             consumer.topics.add(topic)
             consumer.size += len(topic)
         if len(consumer.topics) > MAX_TOPICS or consumer.size > MAX_TOPIC_BYTES or len(self._by_number) > MAX_CONSUMERS:
-            self._guard.reject(frame, Counter(["too_many_subscriptions"]))
+            self._guard.reject(sender, Counter(["too_many_subscriptions"]))
             del self._by_number[number]
             cut(number)
             return None

@@ -13,6 +13,7 @@ import zmq.asyncio
 
 from streamfit.daemon.allowance import Allowance
 from streamfit.daemon.guard import Guard
+from streamfit.daemon.senders import Sender
 from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.setup import changed_setup
@@ -25,6 +26,7 @@ MAX_REQUESTS = 64  # under way
 BUDGET = 0.0005  # s of requests that wait for each other, after which the others have their time
 REST, SUSPECT_REST = 6.0, 20.0  # times that; after a suspect sender's
 HEAVY = ("open", "reload")  # they may compile
+DENIED = (*HEAVY, "calibrate")  # to suspect senders: they keep a core busy for long
 HEAVY_TIME, HEAVY_SHARE = 300.0, 0.1  # s of such requests at once, and which share of the time after that
 MAX_CALIBRATION = 600.0  # s
 
@@ -81,34 +83,35 @@ class Control:
             has_waited = coming.done()
             frames = await coming
             began = time.monotonic()
-            if not self._guard.admits(frames[-1]):
-                self._guard.reject(frames[-1], Counter(["revoked"]))
+            sender = self._guard.sender(frames[-1])
+            if not self._guard.admits(frames[-1], sender):
+                self._guard.reject(sender, Counter(["revoked"]))
                 continue
             if len(self._tasks) >= MAX_REQUESTS:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            task = asyncio.create_task(self._serve(frames))
+            task = asyncio.create_task(self._serve(frames, sender))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             await asyncio.sleep(0)
             owed = owed + time.monotonic() - began if has_waited else 0.0
             if owed > BUDGET:
-                await asyncio.sleep((SUSPECT_REST if self._guard.sender(frames[-1]).suspect else REST) * owed)
+                await asyncio.sleep((SUSPECT_REST if sender.suspect else REST) * owed)
                 owed = 0.0
 
-    async def _serve(self, frames: list[zmq.Frame]) -> None:
+    async def _serve(self, frames: list[zmq.Frame], sender: Sender) -> None:
         envelope = [frame.bytes for frame in frames[:-1]]
-        request, sender, now = None, self._guard.sender(frames[-1]), time.monotonic()
+        request, now = None, time.monotonic()
         try:
             request = decode_request(frames[-1].bytes)
             sender.note(True, now)
-            if sender.suspect and request.operation in HEAVY:
+            if sender.suspect and request.operation in DENIED:
                 raise ControlError("refused", "most of what you sent of late cannot be read; try again in a minute")
             reply = encode_result(request, await self.perform(request))
         except ControlError as error:
             if request is None:
                 sender.note(False, now)
             if error.code == "bad_request":
-                self._guard.reject(frames[-1], Counter(["bad_request"]))
+                self._guard.reject(sender, Counter(["bad_request"]))
             reply = encode_error(request, error)
         except InputError as error:
             reply = encode_error(request, ControlError("bad_file", str(error)))
@@ -163,6 +166,8 @@ class Control:
         if not is_number or not 0.0 < float(seconds) <= MAX_CALIBRATION:
             raise ControlError("bad_request", f"`seconds` must be above 0 and at most {MAX_CALIBRATION:g}")
         session = self._sessions().get(_session_name(request))
+        if session.suspect:
+            raise ControlError("refused", f"most of what the sender of session {session.name} sends cannot be read")
         return {"session": session.name, "seconds": self._host.calibrate(session, float(seconds))}
 
     async def _record(self, request: Request) -> dict[str, Any]:

@@ -34,26 +34,24 @@ class Guard:
         """Connections to this port need a key."""
         self._ports.append(port)
 
-    def admits(self, frame: zmq.Frame) -> bool:
-        """Whether the sender of a message may send it; if it may not any more its connection is cut."""
-        key = key_of(frame)
-        if self._clients is None or key is None:  # without a key nothing comes but through `ipc://`
-            return True
+    def sender(self, frame: zmq.Frame) -> Sender:
+        """Who sent a message: the same for all of one."""
         number = descriptor(frame)
-        self._keys[number] = key
-        if self._clients.name(key) is not None:
+        key = key_of(frame) if self._clients else None
+        if key is not None:
+            self._keys[number] = key
+        return self._senders.of(key or identity(number), lambda: Sender(address(number), key))
+
+    def admits(self, frame: zmq.Frame, sender: Sender) -> bool:
+        """Whether `sender` may send this message; if it may not any more the connection is cut."""
+        if sender.key is None or self._client(sender):  # without a key nothing comes but through `ipc://`
             return True
-        cut(number)
+        cut(descriptor(frame))
         return False
 
-    def sender(self, frame: zmq.Frame) -> Sender:
-        """The same for all messages of one sender."""
-        number = descriptor(frame)
-        return self._senders.of(key_of(frame) or identity(number), lambda: address(number))
-
-    def reject(self, frame: zmq.Frame, reasons: Counter[str]) -> None:
-        """Count what was not used of its sender's."""
-        who = self.name(frame)
+    def reject(self, sender: Sender, reasons: Counter[str]) -> None:
+        """Count what was not used of a sender's."""
+        who = self.name(sender)
         counts = self.rejected.pop(who, Counter())
         counts.update(reasons)
         self.rejected[who] = counts
@@ -90,8 +88,9 @@ class Guard:
         """What the status says of the senders."""
         return {who: dict(counts) for who, counts in self.rejected.items()}
 
-    def name(self, frame: zmq.Frame) -> str:
-        """Of the sender of a message: the client's, or where it connects from."""
-        key = key_of(frame)
-        known = self._clients.name(key) if self._clients and key else None
-        return known or self.sender(frame).address
+    def name(self, sender: Sender) -> str:
+        """The client's, or where it connects from."""
+        return self._client(sender) or sender.address
+
+    def _client(self, sender: Sender) -> str | None:
+        return self._clients.name(sender.key) if self._clients and sender.key else None

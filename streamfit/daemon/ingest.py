@@ -10,6 +10,7 @@ import zmq
 import zmq.asyncio
 
 from streamfit.daemon.guard import Guard
+from streamfit.daemon.senders import Sender
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.status import Health
 from streamfit.wire.messages import Rejected, decode_ingest
@@ -49,19 +50,20 @@ class Ingest:
             coming = asyncio.ensure_future(self._socket.recv_multipart(copy=False))
             has_waited = coming.done()
             frames = await coming
-            self._take(frames, time.monotonic())
+            sender = self._guard.sender(frames[0])
+            self._take(frames, sender, time.monotonic())
             if not has_waited:
                 return 0.0
             before, computed = computed, time.thread_time()
-            rest += (SUSPECT_REST if self._guard.sender(frames[0]).suspect else REST) * (computed - before)
+            rest += (SUSPECT_REST if sender.suspect else REST) * (computed - before)
             if time.monotonic() - began > BUDGET:
                 break
         return rest
 
-    def _take(self, frames: list[zmq.Frame], arrival: float) -> None:
+    def _take(self, frames: list[zmq.Frame], sender: Sender, arrival: float) -> None:
         sessions = self._sessions()
         try:
-            if not self._guard.admits(frames[0]):
+            if not self._guard.admits(frames[0], sender):
                 raise Rejected("revoked", "a message of a client whose key is gone")
             if sessions is None:
                 raise Rejected("starting", "a message came before the daemon was ready")
@@ -69,7 +71,7 @@ class Ingest:
                 raise Rejected("not_one_frame", f"{len(frames)} frames; a message is one")
             if len(frames[0]) > MAX_BYTES:  # before any copy is made of it
                 raise Rejected("too_large", f"a message of {len(frames[0])} bytes; at most {MAX_BYTES}")
-            payload, sender = frames[0].bytes, self._guard.sender(frames[0])
+            payload = frames[0].bytes
             try:
                 message = decode_ingest(payload)
             except Rejected:
@@ -78,15 +80,15 @@ class Ingest:
             sender.note(True, arrival)
             unused = sessions.take(message, payload, arrival, sender)
             if unused:
-                self._guard.reject(frames[0], unused)
+                self._guard.reject(sender, unused)
         except Rejected as error:
-            self._reject(sessions, error, frames[0], arrival)
+            self._reject(sessions, error, sender, arrival)
         except Exception:
             log.exception("a message was dropped")
-            self._reject(sessions, Rejected("internal", "see the log"), frames[0], arrival)
+            self._reject(sessions, Rejected("internal", "see the log"), sender, arrival)
 
-    def _reject(self, sessions: Sessions | None, error: Rejected, frame: zmq.Frame, now: float) -> None:
-        self._guard.reject(frame, Counter([error.reason]))
+    def _reject(self, sessions: Sessions | None, error: Rejected, sender: Sender, now: float) -> None:
+        self._guard.reject(sender, Counter([error.reason]))
         session = sessions.by_name.get(error.session) if sessions and error.session else None
         if session is not None:
             session.live.reject(error.reason, error.detail)

@@ -11,10 +11,13 @@ MAX_SENDERS = 256
 
 
 class Sender:
-    """A connection or, where there are keys, a client with all of its connections; `address` is that of the first."""
+    """A connection or, where there are keys, the client of a `key` with all of its connections.
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    `address` is that of the first.
+    """
+
+    def __init__(self, address: str, key: str | None = None) -> None:
+        self.address, self.key = address, key
         self._read = self._unreadable = 0.0
         self._noted = 0.0
 
@@ -39,10 +42,10 @@ class Senders:
     def __init__(self) -> None:
         self._known: dict[Hashable, Sender] = {}
 
-    def of(self, key: Hashable, address: Callable[[], str]) -> Sender:
-        """The sender of that key; `address` is asked for one that is new."""
-        sender = self._known.pop(key, None) or Sender(address())
-        self._known[key] = sender
+    def of(self, mark: Hashable, new: Callable[[], Sender]) -> Sender:
+        """The sender of that mark; one that is not known is made by `new`."""
+        sender = self._known.pop(mark, None) or new()
+        self._known[mark] = sender
         if len(self._known) > MAX_SENDERS:
             del self._known[next(iter(self._known))]
         return sender

@@ -31,6 +31,7 @@ from streamfit.daemon.guard import MAX_PEERS, OTHERS, Guard
 from streamfit.daemon.ingest import REST, SUSPECT_REST, Ingest
 from streamfit.daemon.publisher import MAX_MODELS, Publisher
 from streamfit.daemon.publisher import MAX_TOPICS as MAX_SEQUENCES
+from streamfit.daemon.senders import Sender
 from streamfit.daemon.status import Health
 from streamfit.wire.packing import encode
 
@@ -130,7 +131,9 @@ def test_a_session_that_floods_does_not_keep_another_waiting(fake_daemon: Daemon
     assert np.percentile([a["latency"] for a in live.client.payloads("kinematics/live")], 90) < 0.15
 
 
-def test_who_sends_mostly_what_cannot_be_read_is_fitted_last_and_opens_nothing(fake_daemon: DaemonProcess) -> None:
+def test_who_sends_mostly_what_cannot_be_read_is_fitted_last_and_opens_and_calibrates_nothing(
+    fake_daemon: DaemonProcess,
+) -> None:
     xyc = np.full((17, 3), [SLOW, 1.0, 1.0])
     with Live(fake_daemon) as live, Client(fake_daemon.endpoints) as hostile:
         for i in range(200):
@@ -145,6 +148,10 @@ def test_who_sends_mostly_what_cannot_be_read_is_fitted_last_and_opens_nothing(f
         assert alarm.startswith("session hostile: ")
         assert live.client.status()["sessions"]["hostile"]["answered"] < 100
         assert hostile.ask("open", session="more")["error"]["code"] == "refused"
+        for client, session in ((hostile, "live"), (live.client, "hostile")):
+            error = client.ask("calibrate", session=session, seconds=5.0)["error"]
+            assert error["code"] == "refused"
+            assert "cannot be read" in error["message"]
         assert live.client.ask("open", session="another")["ok"]
         for name in ("another", "hostile"):
             live.client.send(type="end", session=name)
@@ -211,10 +218,8 @@ def test_a_consumer_that_asks_for_too_much_is_cut_off(fake_daemon: DaemonProcess
 
 def test_what_is_counted_by_sender_is_bounded() -> None:
     guard = Guard(None)
-    names = iter(f"peer {i}" for i in range(1000))
-    guard.name = lambda frame: next(names)  # type: ignore[method-assign]
-    for _ in range(1000):
-        guard.reject(zmq.Frame(), Counter(["bad"]))
+    for i in range(1000):
+        guard.reject(Sender(f"peer {i}"), Counter(["bad"]))
     counts = guard.status()
     assert len(counts) <= MAX_PEERS + 1
     assert sum(c["bad"] for c in counts.values()) == 1000

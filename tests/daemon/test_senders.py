@@ -55,7 +55,7 @@ def test_the_senders_remembered_are_bounded_and_those_heard_of_late_stay():
     asked: list[Hashable] = []
 
     def of(key: Hashable) -> Sender:
-        return senders.of(key, lambda: asked.append(key) or str(key))
+        return senders.of(key, lambda: asked.append(key) or Sender(str(key)))
 
     first = of("first")
     for other in range(3 * MAX_SENDERS):
