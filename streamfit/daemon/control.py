@@ -146,8 +146,8 @@ class Control:
         return {
             "sessions": {
                 name: {
-                    "cameras": setup.rig.to_toml(),
-                    "keypoints": setup.keypoints.to_toml(),
+                    "cameras": setup.cameras_toml,
+                    "keypoints": setup.keypoints_toml,
                     "subject": setup.subject_toml,
                 }
                 for name, setup in setups.items()

@@ -139,7 +139,7 @@ async def _describe(session: Session, default: Setup, call: Call) -> KeptSession
 def _texts(setup: Setup, default: Setup) -> tuple[str | None, str | None, str | None]:
     """Cameras, keypoints and subject where they are not the default's: that is read anew from the configuration."""
     return (
-        None if setup.rig is default.rig else setup.rig.to_toml(),
-        None if setup.keypoints is default.keypoints else setup.keypoints.to_toml(),
+        None if setup.rig is default.rig else setup.cameras_toml,
+        None if setup.keypoints is default.keypoints else setup.keypoints_toml,
         None if setup.subject is default.subject else setup.subject_toml or setup.subject.to_toml(),
     )

@@ -126,7 +126,7 @@ class Recording:
         if self.error is not None and shutil.disk_usage(folder).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
         setup = self._setup()
-        texts = setup.rig.to_toml(), setup.keypoints.to_toml(), setup.subject_toml
+        texts = setup.cameras_toml, setup.keypoints_toml, setup.subject_toml
         while (path := folder / f"{self._stem}{part:04d}.mcap").exists():
             part += 1
         return Recorder(path, *texts)

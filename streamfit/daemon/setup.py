@@ -1,6 +1,7 @@
 """What a session is fitted with, read from files or from the texts of a request."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from streamfit.cameras import Rig
@@ -21,6 +22,16 @@ class Setup:
     keypoints: KeypointSet
     subject: Subject
     subject_toml: str | None = None
+
+    @cached_property
+    def cameras_toml(self) -> str:
+        """The calibration's text: written once, for anybody may ask for that of all sessions at any time."""
+        return self.rig.to_toml()
+
+    @cached_property
+    def keypoints_toml(self) -> str:
+        """The keypoint set's."""
+        return self.keypoints.to_toml()
 
     def compiles_like(self, other: "Setup") -> bool:
         """Whether all that is compiled for `other` serves this one as well."""
@@ -48,6 +59,8 @@ def load_setup(config: Config, skeleton: Skeleton | None = None) -> Setup:
 
 def changed_setup(default: Setup, cameras: str | None, keypoints: str | None, subject: str | None) -> Setup:
     """`default` with what a request gives as TOML (keypoints also as a built-in name). Raises InputError."""
+    if cameras is keypoints is subject is None:
+        return default
     rig = default.rig if cameras is None else Rig.from_toml(cameras, "cameras")
     points = default.keypoints
     if keypoints is not None:
