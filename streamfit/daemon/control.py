@@ -5,7 +5,8 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import zmq
@@ -22,7 +23,8 @@ from streamfit.wire.control import ControlError, Request, decode_request, encode
 from streamfit.wire.messages import is_name
 
 log = logging.getLogger(__name__)
-MAX_REQUESTS = 64  # under way
+AT_ONCE = ("status", "sessions", "calibrate", "shutdown")  # the others may have to wait for something
+MAX_WAITING = 96  # requests of these others: more than sessions may be closing
 BUDGET = 0.0005  # s of requests that wait for each other, after which the others have their time
 REST, SUSPECT_REST = 6.0, 20.0  # times that; after a suspect sender's
 HEAVY = ("open", "reload")  # they may compile
@@ -59,6 +61,7 @@ class Control:
         self._allowance = Allowance(HEAVY_TIME, HEAVY_SHARE)
         self._reloading = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting = 0
         self._operations: dict[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
             "status": self._status,
             "sessions": self._list,
@@ -87,8 +90,6 @@ class Control:
             if not self._guard.admits(frames[-1], sender):
                 self._guard.reject(sender, Counter(["revoked"]))
                 continue
-            if len(self._tasks) >= MAX_REQUESTS:
-                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             task = asyncio.create_task(self._serve(frames, sender))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -106,7 +107,8 @@ class Control:
             sender.note(True, now)
             if sender.suspect and request.operation in DENIED:
                 raise ControlError("refused", "most of what you sent of late cannot be read; try again in a minute")
-            reply = encode_result(request, await self.perform(request))
+            with self._waits(request):
+                reply = encode_result(request, await self.perform(request))
         except ControlError as error:
             if request is None:
                 sender.note(False, now)
@@ -119,6 +121,18 @@ class Control:
             log.exception("a control request failed")
             reply = encode_error(request, ControlError("internal", "see the daemon's log"))
         await self._socket.send_multipart([*envelope, reply])
+
+    @contextmanager
+    def _waits(self, request: Request) -> Iterator[None]:
+        """While a request is under way. Raises ControlError where too many are that may have to wait."""
+        waits = request.operation not in AT_ONCE
+        if waits and self._waiting >= MAX_WAITING:
+            raise ControlError("busy", f"{self._waiting} requests are under way; try again later")
+        self._waiting += waits
+        try:
+            yield
+        finally:
+            self._waiting -= waits
 
     async def perform(self, request: Request) -> dict[str, Any]:
         """What a request asks for; its result. Raises ControlError, InputError."""

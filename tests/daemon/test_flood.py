@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgpack
 import numpy as np
@@ -26,6 +26,7 @@ from fake_tracker import SLOW
 from streamfit.daemon import status
 from streamfit.daemon.allowance import Allowance
 from streamfit.daemon.consumers import MAX_TOPIC_BYTES, MAX_TOPICS
+from streamfit.daemon.control import MAX_WAITING, Control
 from streamfit.daemon.feed import Feed
 from streamfit.daemon.guard import MAX_PEERS, OTHERS, Guard
 from streamfit.daemon.ingest import REST, SUSPECT_REST, Ingest
@@ -33,7 +34,7 @@ from streamfit.daemon.publisher import MAX_MODELS, Publisher
 from streamfit.daemon.publisher import MAX_TOPICS as MAX_SEQUENCES
 from streamfit.daemon.senders import Sender
 from streamfit.daemon.status import Health
-from streamfit.wire.packing import encode
+from streamfit.wire.packing import decode_map, encode
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -261,6 +262,41 @@ async def test_the_status_is_told_as_often_as_it_is_cheap(monkeypatch: pytest.Mo
             await asyncio.wait_for(status.keep_telling(iter(range(10_000)).__next__, tell), 1.0)
         assert at_least <= len(told) <= at_most
         assert cost == 0.0 or np.diff(told).min() >= status.SPARING * cost
+
+
+class Hung:
+    """A host whose sessions never close."""
+
+    def __init__(self) -> None:
+        self.sessions = self
+
+    async def close(self, name: str) -> None:
+        await asyncio.Event().wait()
+
+    def status(self) -> dict[str, object]:
+        return {"state": "ready"}
+
+
+async def test_requests_that_wait_are_bounded_and_those_that_need_not_are_answered_meanwhile() -> None:
+    with zmq.asyncio.Context() as context, context.socket(zmq.ROUTER) as router, context.socket(zmq.DEALER) as dealer:
+        router.linger = dealer.linger = 0
+        dealer.connect(f"tcp://127.0.0.1:{router.bind_to_random_port('tcp://127.0.0.1')}")
+        control = Control(router, Hung(), Guard(None))  # type: ignore[arg-type]
+        serving = asyncio.create_task(control.run())
+
+        async def reply() -> dict[str, Any]:
+            return decode_map(await asyncio.wait_for(dealer.recv(), 10.0))
+
+        for number in range(MAX_WAITING + 2):
+            await dealer.send(encode({"v": 1, "type": "close", "id": number, "session": "hung"}))
+        refused = [await reply() for _ in range(2)]
+        await dealer.send(encode({"v": 1, "type": "status", "id": -1}))
+        assert (await reply())["result"] == {"state": "ready"}
+        assert [(r["id"], r["error"]["code"]) for r in refused] == [(MAX_WAITING, "busy"), (MAX_WAITING + 1, "busy")]
+        assert control.under_way == MAX_WAITING
+        serving.cancel()
+        for task in control._tasks:
+            task.cancel()
 
 
 class Busy:
