@@ -34,9 +34,7 @@ from streamfit.subject import Subject
 from streamfit.trajectory import SUPPORT, UniformSpline
 
 FAR, STEPS = 0.03, 3
-"""m from where it was linearised that a keypoint may always end without another step; how many steps at most."""
-LIMB = 0.2
-"""m."""
+"""m from where it was linearised that a keypoint may end without another step from there; how many steps at most."""
 COAST = 1.0
 """s without two usable views after which a person is lost."""
 TOGETHER = 0.05
@@ -318,19 +316,11 @@ class Tracker:
             assert self._ready is not None
             found, solved, sight = self._window.step(self._model, self._ready, laid)
             outcome = Outcome.unpacked(np.asarray(solved), active, self._slots.seen.shape[1:3])
-            if newest is None or not further or outcome.moved < self._far(outcome.reading):
+            if newest is None or outcome.moved < FAR or not further:
                 break
             self._linearise(found, 0, t, newest)
             self._usual = usual  # has been told already of what is linearised again
         return found, outcome, sight
-
-    def _far(self, reading: Reading) -> float:
-        """m that a keypoint may end from where it was linearised.
-
-        A turn of a limb of length L that takes its end by d is wrong by about d^2 / 2 L where it is linearised: no
-        other step is due while that is less than how well the person's place is known.
-        """
-        return max(FAR, float(np.sqrt(LIMB * np.sqrt(reading.variance[:3].max()))))
 
     @property
     def _turns(self) -> bool:

@@ -54,6 +54,9 @@ from streamfit.skeleton import Kinematics
 from streamfit.skeleton.skeleton import ROOT_COORDINATES
 from streamfit.trajectory import SUPPORT, basis
 
+APART = 0.005
+"""rad by which a camera must see a keypoint moved before that counts."""
+
 
 class _Terms(NamedTuple):
     """An instant linearised; `points` at its time, `own` at each view's own."""
@@ -154,8 +157,8 @@ class Window:
         own = self._own(terms.screws, points, weights, newest.view_place, whole)
         answered = view_terms(model.lenses, own, newest.seen, model.noise)
         error = jnp.sqrt(jnp.sum(answered.residual**2, -1))
-        seen = jnp.any(newest.seen[..., 2] > 0.0, 0)
-        moved = jnp.max(jnp.where(seen, jnp.linalg.norm(points - terms.points, axis=-1), 0.0))
+        shows = jnp.any((newest.seen[..., 2] > 0.0) & (_apart(own, terms.own) > APART), 0)
+        moved = jnp.max(jnp.where(shows, jnp.linalg.norm(points - terms.points, axis=-1), 0.0))
         found = Change(change, lower, terms.information, terms.force, newest.slot, weights[self.passive :])
         sight = Sight(terms.screws, points, answered.reduced()[0])
         return found, packed(Outcome(latest, reading, moved, error, answered.weight)), sight
@@ -424,3 +427,12 @@ def _turn_all(poses: np.ndarray, turn: np.ndarray, near: np.ndarray) -> tuple[np
     for n in range(len(poses)):
         out[n, root], maps[n, root, root] = turn_root(poses[n, root], turn, near)
     return out, maps
+
+
+def _apart(one: Array, other: Array) -> Array:
+    """Angles between directions, rad, while they are small."""
+    return jnp.linalg.norm(_unit(one) - _unit(other), axis=-1)
+
+
+def _unit(direction: Array) -> Array:
+    return direction / jnp.linalg.norm(direction, axis=-1, keepdims=True)
