@@ -162,7 +162,7 @@ class Outcome(NamedTuple):
     """The active control points, as the step leaves them."""
     reading: Reading
     moved: Float[Array, ""]
-    """m: how far one of the keypoints that a camera sees moved is at most from where it was linearised (first order)."""
+    """m: how far one of the keypoints that a camera sees moved is at most from where it was linearised (1st order)."""
     error: Float[Array, "C K"]
     """px, of the instant, after the solve (to first order)."""
     weight: Float[Array, "C K"]
