@@ -181,7 +181,8 @@ class Control:
             raise ControlError("bad_request", f"`seconds` must be above 0 and at most {MAX_CALIBRATION:g}")
         session = self._sessions().get(_session_name(request))
         if session.suspect:
-            raise ControlError("refused", f"most of what the sender of session {session.name} sends cannot be read")
+            what = f"most of what the sender of session {session.name} sends cannot be read"
+            raise ControlError("refused", f"{what}; check the program that sends it")
         return {"session": session.name, "seconds": self._host.calibrate(session, float(seconds))}
 
     async def _record(self, request: Request) -> dict[str, Any]:
