@@ -2,10 +2,12 @@
 """A daemon under a million mutated messages while a live session runs beside: who notices?"""
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,10 +30,14 @@ from streamfit.session.mcap_file import read_session  # noqa: E402
 from streamfit.view.terminal import Show, progress, run  # noqa: E402
 from streamfit.wire.packing import VERSION, decode_map, encode  # noqa: E402
 
-SECONDS = 20.0
-"""s of the live walk, which is repeated while the flood lasts."""
+SECONDS = 10.0
+"""s of the live walk, which is repeated: as long as it stays within the room."""
+FLOODED = 3
+"""Walks under the flood for each one without, between which the flood pauses: the machine's speed changes meanwhile."""
 RATE = 60.0
 """Hz of the live walk."""
+PAUSE = 1.0
+"""s for what a paused flood had sent."""
 ANSWER = 10_000
 """ms within which a daemon that does not hang answers."""
 SENDER = Path(__file__).with_name("hostile_process.py")
@@ -39,23 +45,28 @@ SENDER = Path(__file__).with_name("hostile_process.py")
 
 @dataclass(frozen=True)
 class Run:
-    """What the live session had: instants, latency (ms), longest silence of the status (s), memory (MB) at the end."""
+    """What the walks of one kind had together.
+
+    Instants; latency (ms) of all, and the median over the walks of their 99th percentiles; longest silence of the
+    status (s); the daemon's memory (MB) at the end of the first walk and of the last.
+    """
 
     sent: int
     answered: int
     latency_p50: float
     latency_p99: float
+    walks_p99: float
     silence: float
-    memory: float
+    memory_first: float
+    memory_last: float
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The live session `before`, `during` and `after` the flood; the inputs, and what the daemon counted of them."""
+    """The live session `alone` and `during` the flood, in turn; the inputs, and what the daemon counted of them."""
 
-    before: Run
+    alone: Run
     during: Run
-    after: Run
     inputs: int
     seconds: float
     rejected: dict[str, int]
@@ -65,7 +76,7 @@ class Outcome:
 
 @click.command(epilog="\b\nExample:\n  benchmarks/hostile.py --inputs 100000 --json hostile.json")
 @click.option("--inputs", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Mutated messages.")
-@click.option("--seconds", default=SECONDS, show_default=True, help="Of the live walk before and after.")
+@click.option("--seconds", default=SECONDS, show_default=True, help="Of the live walk.")
 @click.option("--rate", default=RATE, show_default=True, help="Hz of its eight cameras.")
 @click.option("--socket", default="both", show_default=True, type=click.Choice(["both", "ingest", "control"]))
 @click.option("--seed", default=1, show_default=True)
@@ -77,14 +88,15 @@ def hostile(inputs: int, seconds: float, rate: float, socket: str, seed: int, ou
     Console(width=180).print(table(outcome))
     if output is not None:
         output.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")
-    return 1 if outcome.crashed or outcome.hung or outcome.during.latency_p99 > 2 * outcome.before.latency_p99 else 0
+    slowed = outcome.during.latency_p99 > 2 * outcome.alone.latency_p99
+    return 1 if outcome.crashed or outcome.hung or slowed else 0
 
 
 def measure(path: Path, instants: int, inputs: int, seed: int, socket: str, show: Show) -> Outcome:
-    """One daemon: the recording alone, under the flood for as long as that lasts, and alone again."""
+    """One daemon: the recording again and again, alone and under the flood in turn, until all inputs are sent."""
     with serve(read_session(path)) as served:
         show("before the flood", 0.0)
-        before = _run([play(served, path, session=f"{SESSION}/")], instants)
+        alone, during, flooded = [_play(served, path)], [], 0.0
         with tempfile.TemporaryFile("w+") as errors:
             arguments = (path, served.addresses.ingest, served.addresses.control, inputs, seed, socket)
             flood = subprocess.Popen(
@@ -92,19 +104,25 @@ def measure(path: Path, instants: int, inputs: int, seed: int, socket: str, show
             )
             follower = threading.Thread(target=_follow, args=(flood, inputs, show))
             follower.start()
-            heard = []
             while flood.poll() is None:
-                heard.append(play(served, path, session=f"{SESSION}/"))
+                flood.send_signal(signal.SIGCONT)
+                began = time.monotonic()
+                during.append(_play(served, path))
+                flooded += time.monotonic() - began
+                if len(during) % FLOODED == 0:
+                    flood.send_signal(signal.SIGSTOP)
+                    time.sleep(PAUSE)
+                    alone.append(_play(served, path))
             follower.join()
             if flood.returncode != 0:
                 errors.seek(0)
                 raise RuntimeError(errors.read())
         show("after the flood", 1.0)
-        during, after = _run(heard, instants), _run([play(served, path, session=f"{SESSION}/")], instants)
+        alone.append(_play(served, path))
         status = _status(served)
-        seconds = float(heard[-1].received[-1] - heard[0].received[0])
         rejected = status["rejected"] if status else {}
-        return Outcome(before, during, after, inputs, seconds, rejected, not _alive(served), status is None)
+        runs = (_run(walks, instants) for walks in (alone, during))
+        return Outcome(*runs, inputs, flooded, rejected, not _alive(served), status is None)
 
 
 def table(outcome: Outcome) -> Table:
@@ -112,12 +130,17 @@ def table(outcome: Outcome) -> Table:
     per_second = outcome.inputs / outcome.seconds
     verdict = f"crashed: {outcome.crashed}, hung: {outcome.hung}; refused: {sum(outcome.rejected.values())}"
     out = Table(title=f"{outcome.inputs} mutated inputs, {per_second:.0f}/s; {verdict}")
-    for heading in ("live session", "answered / sent", "p50 ms", "p99 ms", "longest silence s", "MB"):
+    for heading in ("live session", "answered / sent", "p50 ms", "p99 ms", "of a walk", "longest silence s", "MB"):
         out.add_column(heading, justify="right")
-    for name, r in (("before", outcome.before), ("during", outcome.during), ("after", outcome.after)):
-        cells = (f"{r.latency_p50:.1f}", f"{r.latency_p99:.1f}", f"{r.silence:.1f}", f"{r.memory:.0f}")
-        out.add_row(name, f"{r.answered} / {r.sent}", *cells)
+    for name, r in (("alone", outcome.alone), ("during the flood", outcome.during)):
+        latencies = (f"{r.latency_p50:.1f}", f"{r.latency_p99:.1f}", f"{r.walks_p99:.1f}")
+        memory = f"{r.memory_first:.0f} to {r.memory_last:.0f}"
+        out.add_row(name, f"{r.answered} / {r.sent}", *latencies, f"{r.silence:.1f}", memory)
     return out
+
+
+def _play(served: Served, path: Path) -> Heard:
+    return play(served, path, session=f"{SESSION}/")
 
 
 def _follow(flood: "subprocess.Popen[str]", inputs: int, show: Show) -> None:
@@ -127,15 +150,17 @@ def _follow(flood: "subprocess.Popen[str]", inputs: int, show: Show) -> None:
 
 
 def _run(heard: Sequence[Heard], instants: int) -> Run:
-    latency = np.concatenate([h.latency[h.t >= h.t[0] + STARTED] for h in heard])
-    p50, p99 = np.percentile(1000 * latency, (50, 99))
+    walks = [1000 * h.latency[h.t >= h.t[0] + STARTED] for h in heard]
+    p50, p99 = np.percentile(np.concatenate(walks), (50, 99))
     return Run(
         sent=instants * len(heard),
         answered=sum(len(h.t) for h in heard),
         latency_p50=float(p50),
         latency_p99=float(p99),
+        walks_p99=float(np.median([np.percentile(walk, 99) for walk in walks])),
         silence=max(float(np.diff(h.memory[:, 0]).max()) for h in heard),
-        memory=float(heard[-1].memory[-1, 1]) / 1e6,
+        memory_first=float(heard[0].memory[-1, 1]) / 1e6,
+        memory_last=float(heard[-1].memory[-1, 1]) / 1e6,
     )
 
 

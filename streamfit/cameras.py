@@ -6,6 +6,7 @@ Pixels are OpenCV's: x right, y down, (0, 0) at the centre of the top-left pixel
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ class Rig:
     cameras: tuple[Camera, ...]
     up: str = "z"
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(camera.name for camera in self.cameras)
 

@@ -1,5 +1,6 @@
 """What each camera's sending shows: whether it is active, how often it sends, how long its views travel."""
 
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -75,5 +76,8 @@ class Camera:
 
     def rate(self, now: float) -> float:
         """Views per second lately."""
-        recent = [a for a in self._arrivals if now - a <= RECENT]
-        return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 and recent[-1] > recent[0] else 0.0
+        arrivals = self._arrivals
+        first = bisect_left(arrivals, now - RECENT)
+        periods = len(arrivals) - 1 - first
+        lasted = arrivals[-1] - arrivals[first] if periods > 0 else 0.0
+        return periods / lasted if lasted > 0.0 else 0.0

@@ -56,7 +56,7 @@ class Ingest:
                 return 0.0
             before, computed = computed, time.thread_time()
             rest += (SUSPECT_REST if sender.suspect else REST) * (computed - before)
-            if time.monotonic() - began > BUDGET:
+            if time.monotonic() - began > BUDGET or sender.suspect:
                 break
         return rest
 

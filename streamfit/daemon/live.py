@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from streamfit.cameras import Rig
 from streamfit.daemon.answers import Answer
@@ -54,7 +55,8 @@ class LiveSession:
         self.details: dict[str, str] = {}
         self.assembler = Assembler(len(rig.names), ingest.sync, ingest.wait)
         equipment = Equipment(skeleton, rig, keypoints, subject)
-        self.fits = Fits(name, equipment, lag, tracker_factory, clock, self._received)
+        received = partial(_received, self.assembler)
+        self.fits = Fits(name, equipment, lag, tracker_factory, clock, received)
         self.clock = clock
         self._roster = Roster()
         self._history = History()
@@ -112,10 +114,6 @@ class LiveSession:
         """The smoothed answers still owed; the next instant starts anew."""
         yield self.fits.finish()
 
-    def _received(self) -> float:
-        """The largest capture time of the views that came lately, s."""
-        return max((c.last_t for c in self.assembler.cameras if c.last_t is not None), default=float("-inf"))
-
     def _handed_out(self, instants: list[Instant]) -> list[Instant]:
         for instant in instants:
             self._history.add(instant)
@@ -140,3 +138,8 @@ class LiveSession:
         if view.bad_points:
             self.reject("bad_point", f"{view.camera}: not finite, or confidence outside 0..1", view.bad_points)
         return Arrival(camera, view.person, t if view.t is None else view.t, view.xyc, arrival)
+
+
+def _received(assembler: Assembler) -> float:
+    """The largest capture time of the views that came lately, s."""
+    return max((c.last_t for c in assembler.cameras if c.last_t is not None), default=float("-inf"))

@@ -46,7 +46,7 @@ from streamfit.wire.control import ControlError
 log = logging.getLogger(__name__)
 DRAIN = 3.5  # s for what is left to be answered and written at the end
 LEAVE = 4.5  # s after which the process ends whatever still holds it
-SWITCH = 0.0005  # s that Python code of one thread may keep the other from running
+SWITCH = 0.0001  # s that Python code of one thread may keep the other from running
 
 
 def run(config_path: Path | str, log_json: bool = False) -> int:
@@ -175,8 +175,7 @@ class Daemon:
         """Read and compile all that the configured session needs; then messages are taken."""
         setup = await asyncio.to_thread(load_setup, self.config)
         await self.solver.call(self._engine(self.config, setup).prepare)
-        gc.collect()
-        gc.freeze()  # what is there now stays: no collection need look at it again
+        await self.solver.call(_freeze)
         sessions = Sessions(
             setup,
             IngestSettings(self.config.ingest.sync, self.config.ingest.wait),
@@ -246,6 +245,15 @@ class Daemon:
         if self.health.state == "ready":
             self.health.compilations += 1
             self.health.late_compilations += self.solver.is_mine()
+
+
+def _freeze() -> None:
+    """Collect what the preparations have left; what is there now stays: no collection need look at it again.
+
+    On the thread that prepared: before its next call it may hold the last one's engine.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def _leave_in_time(stopping: asyncio.Event) -> None:

@@ -19,7 +19,7 @@ THREAD = "solver"
 BUSY = 0.6  # share of its time that the thread works, above which it does what is most urgent only
 OF_LATE = 0.5  # s over which that share is taken
 MOMENT = 0.001  # s of a stage, after which others may have their turn
-SPARED = 200.0  # times what a turn took until the next of a suspect session, while others are in use
+SPARED = 1000.0  # times what a turn took until the next of a suspect session, while others are in use
 LOOK = 0.1  # s until it is seen that they no longer are
 Result = TypeVar("Result")
 

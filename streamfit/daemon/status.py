@@ -64,6 +64,7 @@ def session_status(session: Session) -> published.SessionStatus:
     live, now = session.live, time.monotonic()
     cameras = live.assembler.cameras
     clocks = live.fits.clocks
+    known, sd = clocks.known.tolist(), clocks.sd.tolist()
     p50, p99 = latency_percentiles(session)
     rejected = dict(live.rejected)
     if live.fits.too_late:
@@ -75,9 +76,9 @@ def session_status(session: Session) -> published.SessionStatus:
                 "dropped": camera.dropped,
                 "late": camera.late,
                 "rms_px": _known(live.fits.rms_px[i]),
-                "offset_t": -float(clocks.offset[i]) if clocks.known[i] else None,
-                "offset_sd": float(clocks.sd[i]),
-                "drift": -float(clocks.drift[i]) if clocks.known[i] else None,
+                "offset_t": -float(clocks.offset[i]) if known[i] else None,
+                "offset_sd": sd[i],
+                "drift": -float(clocks.drift[i]) if known[i] else None,
                 "exchanged": float(live.fits.exchanged[i]),
             }
             for i, (name, camera) in enumerate(zip(live.rig.names, cameras, strict=True))

@@ -98,7 +98,7 @@ def _keypoints(fields: dict[str, Any], session: str) -> KeypointsMessage:
         try:
             views.append(_view(entry))
         except Rejected as error:
-            rejected.append(error)
+            rejected.append(error.with_traceback(None))  # which would hold this frame, and that the list
     return KeypointsMessage(
         session,
         float(fields["t"]),

@@ -1,3 +1,5 @@
+import gc
+import weakref
 from itertools import chain
 from pathlib import Path
 
@@ -158,6 +160,21 @@ def test_a_clock_that_is_set_back_starts_the_fits_afresh(live: LiveSession) -> N
     assert kinematics[-1]["q"][0] == 20
     assert not live.rejected
     assert live.fits.failures == 0
+
+
+def test_a_session_that_has_ended_leaves_nothing_to_the_garbage_collector() -> None:
+    def a_life() -> "weakref.ref[LiveSession]":
+        ingest = IngestSettings("triggered", 0.02)
+        live = LiveSession("s", SKELETON, RIG, KEYPOINTS, SUBJECT, ingest, 0.1, FakeTracker)
+        answers(live, 1.0, [view("cam_01"), view("cam_02")])
+        assert list(live.finish())
+        return weakref.ref(live)
+
+    gc.disable()  # a full collection beside a live session would keep its answers waiting
+    try:
+        assert a_life()() is None
+    finally:
+        gc.enable()
 
 
 def test_sessions_share_nothing(live: LiveSession) -> None:

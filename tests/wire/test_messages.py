@@ -1,3 +1,4 @@
+import gc
 import random
 from typing import Any
 
@@ -65,6 +66,17 @@ def test_a_message_that_cannot_be_used_is_rejected(changes: dict[str, Any], reas
     with pytest.raises(Rejected) as caught:
         decode_ingest(message(**changes))
     assert caught.value.reason == reason
+
+
+def test_views_that_cannot_be_used_leave_nothing_to_the_garbage_collector() -> None:
+    payload = message(views=[3, {}, {"camera": "cam_01", "xyc": "far"}])
+    gc.collect()
+    gc.disable()  # a full collection beside a live session would keep its answers waiting
+    try:
+        decode_ingest(payload)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
