@@ -104,15 +104,18 @@ def measure(path: Path, instants: int, inputs: int, seed: int, socket: str, show
             )
             follower = threading.Thread(target=_follow, args=(flood, inputs, show))
             follower.start()
-            while flood.poll() is None:
-                flood.send_signal(signal.SIGCONT)
-                began = time.monotonic()
-                during.append(_play(served, path))
-                flooded += time.monotonic() - began
-                if len(during) % FLOODED == 0:
-                    flood.send_signal(signal.SIGSTOP)
-                    time.sleep(PAUSE)
-                    alone.append(_play(served, path))
+            try:
+                while flood.poll() is None:
+                    flood.send_signal(signal.SIGCONT)
+                    began = time.monotonic()
+                    during.append(_play(served, path))
+                    flooded += time.monotonic() - began
+                    if len(during) % FLOODED == 0:
+                        flood.send_signal(signal.SIGSTOP)
+                        time.sleep(PAUSE)
+                        alone.append(_play(served, path))
+            finally:
+                flood.kill()  # nothing to kill, but where a walk has failed
             follower.join()
             if flood.returncode != 0:
                 errors.seek(0)
@@ -126,7 +129,7 @@ def measure(path: Path, instants: int, inputs: int, seed: int, socket: str, show
 
 
 def table(outcome: Outcome) -> Table:
-    """The three runs, a row each, and the verdict."""
+    """The two kinds of walks, a row each, and the verdict."""
     per_second = outcome.inputs / outcome.seconds
     verdict = f"crashed: {outcome.crashed}, hung: {outcome.hung}; refused: {sum(outcome.rejected.values())}"
     out = Table(title=f"{outcome.inputs} mutated inputs, {per_second:.0f}/s; {verdict}")
