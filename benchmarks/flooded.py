@@ -39,7 +39,10 @@ class Outcome:
 
     @property
     def missed(self) -> list[str]:
-        """What must not be. Memory is compared with that at half of the flood, when all tables have long been full."""
+        """What must not be.
+
+        Memory is compared with that at half of the flood: of 100,000 inputs or more, all tables are full by then.
+        """
         memory = self.during.memory
         half, last = memory[(len(memory) - 1) // 2], memory[-1]
         lost = self.alone.sent + self.during.sent - self.alone.answered - self.during.answered

@@ -25,6 +25,8 @@ from streamfit.wire.packing import decode_array, decode_map
 REPLAY = Path(__file__).parent.parent / "tools" / "replay.py"
 SILENCE = 3.0
 """s without an answer after which a recording is over."""
+SILENT = 10.0
+"""s without a status after which the daemon has fallen."""
 READY = 180.0
 """s that a daemon may take to be ready."""
 
@@ -93,7 +95,7 @@ def play(served: Served, path: Path, speed: float = 1.0, loop: int = 1, session:
 
     `session` is that of the recording, where others may be answered meanwhile.
 
-    InputError where it answers nothing.
+    InputError where it answers nothing, or has fallen.
     """
     answers: list[tuple[float, float, float, int]] = []
     q, states, memory = [], Counter[str](), []
@@ -106,6 +108,8 @@ def play(served: Served, path: Path, speed: float = 1.0, loop: int = 1, session:
         for topic in (f"kinematics/{session}", f"model/{session}", "status"):
             socket.subscribe(topic)
         socket.connect(served.addresses.publish)
+        if not socket.poll(1000 * SILENT):
+            raise InputError(f"{served.addresses.publish}: the daemon, process {served.pid}, has stopped or hangs")
         socket.recv_multipart()
         addresses = ["--ingest", served.addresses.ingest, "--publish", served.addresses.publish]
         player = subprocess.Popen(
