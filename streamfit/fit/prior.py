@@ -31,7 +31,7 @@ class MotionPrior:
     @staticmethod
     def of(skeleton: Skeleton, settings: FitSettings) -> MotionPrior:
         is_root = np.arange(len(skeleton.coordinates)) < 3
-        velocity = np.where(is_root, settings.root_velocity, settings.angle_velocity)
+        velocity = np.where(is_root, settings.root_velocity, np.minimum(settings.angle_velocity, skeleton.calm))
         acceleration = np.where(is_root, settings.root_acceleration, settings.angle_acceleration)
         pose = np.where(np.arange(len(is_root)) < ROOT_COORDINATES, np.inf, settings.pose)
         h = settings.spacing

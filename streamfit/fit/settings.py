@@ -35,10 +35,11 @@ class FitSettings:
     confidence_power: float = 2.0
     """Information of a keypoint grows with its confidence to this power."""
     angle_velocity: float = 5.0
-    angle_acceleration: float = 60.0
-    """Standard deviations of joint velocity and acceleration over one second (rad/s, rad/s^2)."""
+    angle_acceleration: float = 120.0
+    """Standard deviations of joint velocity and acceleration over one second (rad/s, rad/s^2). The skeleton names the
+    joints that move more slowly."""
     root_velocity: float = 2.0
-    root_acceleration: float = 10.0
+    root_acceleration: float = 20.0
     """The same for the root's translation (m/s, m/s^2)."""
     pose: float = 1.0
     """rad: weak prior towards the anatomical position, per second of movement."""

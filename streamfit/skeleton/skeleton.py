@@ -36,7 +36,8 @@ class Skeleton:
     `model` is the unscaled MuJoCo model. A coordinate is a joint that no equality constraint makes follow
     another; scale groups are the model's tuples named `scale:GROUP`, whose elements are bodies (what is drawn in
     their frames) and joints (where they are in the parent's frame: along one axis where `prm` is 1, 2 or 3; as the
-    parent scales where no tuple says). Limits of the root are infinite.
+    parent scales where no tuple says). Limits of the root are infinite. The model's tuple `calm` says how fast some
+    joints move (`prm`, rad/s).
     """
 
     name: str
@@ -53,6 +54,8 @@ class Skeleton:
     couplings: tuple[Coupling, ...]
     lower: np.ndarray
     upper: np.ndarray
+    calm: np.ndarray
+    """(D,) rad/s, the standard deviation of the velocity of joints that move slowly; infinite for the others."""
 
     @property
     def neutral(self) -> np.ndarray:
@@ -166,7 +169,21 @@ def _read(name: str, model: mujoco.MjModel, source: str) -> Skeleton:
         couplings=couplings,
         lower=np.where(limited, model.jnt_range[free, 0], -np.inf),
         upper=np.where(limited, model.jnt_range[free, 1], np.inf),
+        calm=_calm(model, source)[free],
     )
+
+
+def _calm(model: mujoco.MjModel, source: str) -> np.ndarray:
+    """Standard deviations (J,) of the velocity of the joints in the tuple `calm`, infinite for the others."""
+    out = np.full(model.njnt, np.inf)
+    for t in range(model.ntuple):
+        if model.tuple(t).name != "calm":
+            continue
+        for element in range(model.tuple_adr[t], model.tuple_adr[t] + model.tuple_size[t]):
+            if model.tuple_objtype[element] != int(mujoco.mjtObj.mjOBJ_JOINT) or not model.tuple_objprm[element] > 0.0:
+                raise InputError(f"{source}: tuple 'calm' may hold joints with prm above 0, their velocity in rad/s")
+            out[model.tuple_objid[element]] = model.tuple_objprm[element]
+    return out
 
 
 def _scale_groups(model: mujoco.MjModel, source: str) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:

@@ -181,6 +181,31 @@ def test_any_model_with_scale_groups_will_do(tmp_path):
 TIP = '<element objtype="body" objname="tip"/>'
 
 
+def test_a_model_says_which_of_its_joints_are_calm(tmp_path, skeleton):
+    path = tmp_path / "pole.xml"
+    path.write_text(POLE)
+    assert np.isinf(Skeleton.load(path).calm).all()
+    path.write_text(POLE.replace("<custom>", CALM.format('objtype="joint" objname="bend" prm="1.5"')))
+    assert Skeleton.load(path).calm.tolist() == [np.inf] * 6 + [1.5]
+
+    calm = {name for name, sd in zip(skeleton.coordinates, skeleton.calm, strict=True) if sd < np.inf}
+    assert {"hip_rotation_l", "subtalar_angle_r", "pro_sup_l", "lumbar_bending"} < calm
+    assert not calm & {"pelvis_rotation", "hip_flexion_r", "knee_angle_l", "ankle_angle_r", "arm_rot_l"}
+    assert {name[:-1] + "l" for name in calm if name.endswith("_r")} < calm
+
+
+CALM = '<custom><tuple name="calm"><element {}/></tuple>'
+
+
+@pytest.mark.parametrize("element", ['objtype="body" objname="tip" prm="2"', 'objtype="joint" objname="bend"'])
+def test_bad_calm_joints_are_one_line(tmp_path, element):
+    path = tmp_path / "pole.xml"
+    path.write_text(POLE.replace("<custom>", CALM.format(element)))
+    with pytest.raises(InputError, match="tuple 'calm' may hold joints with prm above 0") as error:
+        Skeleton.load(path)
+    assert str(error.value).startswith(str(path))
+
+
 @pytest.mark.parametrize(
     ("element", "hint"),
     [
