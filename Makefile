@@ -4,9 +4,6 @@ VENV ?= .venv
 PREFIX ?= /opt/streamfit
 UNITS = $(DESTDIR)/etc/systemd/system
 
-# Tests of what must keep up with real time: beside others they would tell of the machine.
-ALONE = tests/daemon tests/benchmarks
-
 .PHONY: demo docs test clean install-service install-units
 
 demo: $(VENV)/.installed
@@ -17,8 +14,7 @@ test: $(VENV)/.installed .venv-opensim/.installed
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mkdocs build --quiet --strict
-	$(VENV)/bin/python -m pytest -n 2 --dist worksteal $(ALONE:%=--ignore=%)
-	$(VENV)/bin/python -m pytest $(ALONE)
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 docs: $(VENV)/.installed
 	$(VENV)/bin/mkdocs serve

@@ -294,8 +294,8 @@ def with_settings(scene, **settings):
 
 @pytest.fixture(scope="module")
 def double(scene):
-    """What the window of double precision, all of whose control points are active, makes of a second."""
-    return run(with_settings(scene, precision="float64", active=99, slots=4, fresh=4), scene, np.arange(0, 1, 1 / RATE))
+    """What the window of double precision, all of whose control points are active, makes of two seconds."""
+    return run(with_settings(scene, precision="float64", active=99, slots=4, fresh=4), scene, np.arange(0, 2, 1 / RATE))
 
 
 @pytest.mark.parametrize(
@@ -304,14 +304,14 @@ def double(scene):
 def test_what_is_passive_or_single_precision_answers_the_same(scene, double, settings, tolerant):
     """Control points that left as conditionals follow the later views as if they were still solved for.
 
-    Not at first: the windows begin at rest at different times.
+    Not at first: the windows begin at rest at different times, which a wrist forgets by a factor of e in 0.25 s.
     """
-    times = np.arange(0, 1, 1 / RATE)
+    times = np.arange(0, 2, 1 / RATE)
     for found, expected in zip(
         run(with_settings(scene, slots=4, fresh=4, **settings), scene, times), double, strict=True
     ):
         assert [e.t for e in found] == [e.t for e in expected]
-        later = slice(len(times) * 3 // 5, None)
+        later = slice(len(times) * 4 // 5, None)
         q, reference = (np.array([e.q for e in part[later]]) for part in (found, expected))
         assert np.abs(q - reference).max() < (1e-4 if tolerant else 2e-5)
         np.testing.assert_allclose(
