@@ -30,6 +30,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Float
 
 from streamfit.arrays import Array
+from streamfit.cameras import Lenses
 from streamfit.fit import banded
 from streamfit.fit.clocks import Usual, clock_terms
 from streamfit.fit.prior import MotionPrior
@@ -157,7 +158,8 @@ class Window:
         own = self._own(terms.screws, points, weights, newest.view_place, whole)
         answered = view_terms(model.lenses, own, newest.seen, model.noise)
         error = jnp.sqrt(jnp.sum(answered.residual**2, -1))
-        shows = jnp.any((newest.seen[..., 2] > 0.0) & (_apart(own, terms.own) > APART), 0)
+        apart = jnp.linalg.norm(_directions(model.lenses, own) - _directions(model.lenses, terms.own), axis=-1)
+        shows = jnp.any((newest.seen[..., 2] > 0.0) & (apart > APART), 0)
         moved = jnp.max(jnp.where(shows, jnp.linalg.norm(points - terms.points, axis=-1), 0.0))
         found = Change(change, lower, terms.information, terms.force, newest.slot, weights[self.passive :])
         sight = Sight(terms.screws, points, answered.reduced()[0])
@@ -429,10 +431,7 @@ def _turn_all(poses: np.ndarray, turn: np.ndarray, near: np.ndarray) -> tuple[np
     return out, maps
 
 
-def _apart(one: Array, other: Array) -> Array:
-    """Angles between directions, rad, while they are small."""
-    return jnp.linalg.norm(_unit(one) - _unit(other), axis=-1)
-
-
-def _unit(direction: Array) -> Array:
-    return direction / jnp.linalg.norm(direction, axis=-1, keepdims=True)
+def _directions(lenses: Lenses, points: Float[Array, "C K 3"]) -> Float[Array, "C K 3"]:
+    """Where each camera has its points, as unit vectors in its own frame."""
+    inside = jnp.einsum("cij,ckj->cki", lenses.rotation, points) + lenses.translation[:, None]
+    return inside / jnp.linalg.norm(inside, axis=-1, keepdims=True)

@@ -8,7 +8,8 @@ import pytest
 from streamfit.cameras import Rig
 from streamfit.fit.estimate import Estimate, Haste, View
 from streamfit.fit.settings import FitSettings
-from streamfit.fit.tracker import Tracker
+from streamfit.fit.tracker import FAR, Tracker
+from streamfit.fit.window import Window
 from streamfit.fit.window_data import Sight
 from streamfit.subject import Subject
 
@@ -255,6 +256,34 @@ def test_a_person_lying_on_the_side_is_no_singularity(scene, tracker_of, togethe
     assert errors(rolling, smoothed)[1] < 0.012
     assert errors(rolling, live)[1] < 0.03
     assert np.abs(live[-1].q[3:6] - rolling.q(live[-1].t)[3:6]).max() < 0.2
+
+
+@pytest.mark.parametrize(("farther", "again"), [(1.0, True), (10.0, False)])
+def test_another_step_is_for_movement_that_a_camera_sees(scene, monkeypatch, farther, again):
+    """A jump by 10 cm from one instant to the next, seen from 4 m, and from 40 m through longer lenses."""
+
+    class Jumping(type(scene)):
+        def q(self, t):
+            q = super().q(0.0)
+            q[0] = 0.1 * (t >= 0.5)
+            return q
+
+    def moved_off(camera):
+        rotation, middle = cv2.Rodrigues(camera.rotation)[0], np.array([0.0, 0.0, 0.9])
+        centre = middle + farther * (camera.centre - middle)
+        lens = camera.matrix * np.array([[farther, 1.0, 1.0], [1.0, farther, 1.0], [1.0, 1.0, 1.0]])
+        return replace(camera, matrix=lens, translation=-rotation @ centre)
+
+    rig = Rig(tuple(moved_off(camera) for camera in scene.rig.cameras))
+    seen = Jumping(scene.skeleton, scene.keypoints, rig, scene.subject)
+    tracker = Tracker(scene.skeleton, rig, scene.keypoints, scene.subject)
+    for t in np.arange(0, 0.5, 1 / RATE):
+        before, _ = tracker.update(t, seen.views(t))
+    steps, step = [], Window.step
+    monkeypatch.setattr(Window, "step", lambda *args: (steps.append(args), step(*args))[1])
+    after, _ = tracker.update(0.5, seen.views(0.5))
+    assert np.linalg.norm(after.keypoints - before.keypoints, axis=1).max() > FAR
+    assert (len(steps) > 1) == again
 
 
 def test_a_subject_can_be_swapped_in_flight(scene, tracker_of):
