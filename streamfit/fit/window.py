@@ -51,7 +51,7 @@ from streamfit.fit.window_data import (
     State,
     packed,
 )
-from streamfit.skeleton import Kinematics
+from streamfit.skeleton import Kinematics, Screws
 from streamfit.skeleton.skeleton import ROOT_COORDINATES
 from streamfit.trajectory import SUPPORT, basis
 
@@ -64,7 +64,7 @@ class _Terms(NamedTuple):
 
     information: Float[Array, "D D"]
     force: Float[Array, " D"]
-    screws: Float[Array, "D 6"]
+    screws: Screws
     points: Float[Array, "K 3"]
     own: Float[Array, "C K 3"]
 
@@ -189,12 +189,13 @@ class Window:
             slot_force=state.slot_force.at[slots.fresh].set(terms.force),
         )
         rate = self._weights(slots.place[slots.fresh[-1]], 1) @ state.controls
-        speed = self.kinematics.displaced(terms.screws[-1], terms.points[-1], rate) - terms.points[-1]
-        settled = view_terms(model.lenses, terms.own[-1], slots.seen[-1], model.noise)
+        oldest = jax.tree.map(lambda x: x[-1], terms)
+        speed = self.kinematics.displaced(oldest.screws, oldest.points, rate) - oldest.points
+        settled = view_terms(model.lenses, oldest.own, slots.seen[-1], model.noise)
         usual, information, force = clock_terms(
             usual,
             model.lenses,
-            terms.own[-1],
+            oldest.own,
             speed,
             settled.left,
             settled.weight,
@@ -301,7 +302,7 @@ class Window:
         return jnp.where(place > 0.5 * NOWHERE, weights, 0.0)
 
     def _own(
-        self, screws: Array, points: Array, weights: Array, place: Array, controls: Array
+        self, screws: Screws, points: Array, weights: Array, place: Array, controls: Array
     ) -> Float[Array, "C K 3"]:
         """Keypoints at each view's own time, from those at its slot's, whose spline weights are given."""
         ahead = jnp.where(place[:, None] > 0.5 * NOWHERE, self._weights(place) - weights, 0.0) @ controls

@@ -17,6 +17,7 @@ from streamfit.arrays import Array
 from streamfit.cameras import Lenses
 from streamfit.fit import banded
 from streamfit.fit.residuals import Noise
+from streamfit.skeleton import Screws
 
 
 class Model(NamedTuple):
@@ -177,7 +178,7 @@ class Outcome(NamedTuple):
 class Sight(NamedTuple):
     """The skeleton at the instant of a step, after the solve, and what its views say of the keypoints."""
 
-    screws: Float[Array, "D 6"]
+    screws: Screws
     points: Float[Array, "K 3"]
     information: Float[Array, "K 3 3"]
 

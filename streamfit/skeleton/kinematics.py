@@ -31,6 +31,16 @@ class Pose(NamedTuple):
     """Derivative of each coupled joint with respect to its coordinate."""
 
 
+class Screws(NamedTuple):
+    """How each coordinate moves the bodies that it moves: their velocity at `about` and their angular velocity.
+
+    `about` (m, ground frame) is where the root is, so that single precision holds however far from the ground's origin.
+    """
+
+    about: Float[Array, 3]
+    twists: Float[Array, "D 6"]
+
+
 class Kinematics:
     """Forward kinematics of one skeleton for K keypoints attached to its bodies.
 
@@ -127,26 +137,25 @@ class Kinematics:
         coupled = columns[:, self._dependent] * pose.slope[:, None]
         return jacobian.at[:, self._masters].add(coupled).swapaxes(1, 2)
 
-    def screws(self, pose: Pose) -> Float[Array, "D 6"]:
-        """Velocity at the ground's origin and angular velocity that each coordinate gives the bodies it moves."""
-        turning = jnp.concatenate([jnp.cross(pose.anchor, pose.axis), pose.axis], -1)
+    def screws(self, pose: Pose) -> Screws:
+        """The derivative of a pose with respect to the coordinates."""
+        about = pose.position[0]
+        turning = jnp.concatenate([jnp.cross(pose.anchor - about, pose.axis), pose.axis], -1)
         sliding = jnp.concatenate([pose.axis, jnp.zeros_like(pose.axis)], -1)
         joints = jnp.where(self._hinge[:, None], turning, sliding)
-        screws = joints[self._coordinate]
+        twists = joints[self._coordinate]
         if self.skeleton.couplings:
-            screws = screws.at[self._masters].add(joints[self._dependent] * pose.slope[:, None])
-        return screws
+            twists = twists.at[self._masters].add(joints[self._dependent] * pose.slope[:, None])
+        return Screws(about, twists)
 
-    def displaced(
-        self, screws: Float[Array, "D 6"], points: Float[Array, "K 3"], change: Float[Array, " D"]
-    ) -> Float[Array, "K 3"]:
+    def displaced(self, screws: Screws, points: Float[Array, "K 3"], change: Float[Array, " D"]) -> Float[Array, "K 3"]:
         """Keypoints after a small change of the coordinates, to first order."""
-        twist = (self._moved.astype(change.dtype) @ (screws * change[:, None]))[self.body]
-        return points + twist[:, :3] + jnp.cross(twist[:, 3:], points)
+        twist = (self._moved.astype(change.dtype) @ (screws.twists * change[:, None]))[self.body]
+        return points + twist[:, :3] + jnp.cross(twist[:, 3:], points - screws.about)
 
     def condense(
         self,
-        screws: Float[Array, "D 6"],
+        screws: Screws,
         points: Float[Array, "K 3"],
         information: Float[Array, "K 3 3"],
         force: Float[Array, "K 3"],
@@ -157,7 +166,8 @@ class Kinematics:
         it moves, as the joints of the composite-rigid-body algorithm feel inertias (Featherstone 2008, 6.2).
         The cost hardly grows with the keypoints.
         """
-        x, y, z = points[:, 0], points[:, 1], points[:, 2]
+        arm, twists = points - screws.about, screws.twists
+        x, y, z = arm[:, 0], arm[:, 1], arm[:, 2]
         none = jnp.zeros_like(x)
         lever = jnp.stack([none, z, -y, -z, none, x, y, -x, none], -1).reshape(-1, 3, 3)
         bent = information @ lever
@@ -169,13 +179,13 @@ class Kinematics:
             ],
             -2,
         )
-        pushed = jnp.concatenate([force, jnp.cross(points, force)], -1)
+        pushed = jnp.concatenate([force, jnp.cross(arm, force)], -1)
         reach = self._reach.astype(points.dtype)
         felt = (reach @ blocks.reshape(-1, 36)).reshape(-1, 6, 6)
-        momentum = jnp.einsum("dij,dj->di", felt, screws)
-        product = screws @ momentum.T
+        momentum = jnp.einsum("dij,dj->di", felt, twists)
+        product = twists @ momentum.T
         product = jnp.where(self._above, product, product.T) * (self._above | self._above.T)
-        return product, jnp.sum(screws * (reach @ pushed), -1)
+        return product, jnp.sum(twists * (reach @ pushed), -1)
 
     def places(self, scale: Float[Array, " G"], positions: Float[Array, "K 3"]) -> Float[Array, "K 3"]:
         """Drawn positions of the keypoints as scaled with their bodies, in the bodies' frames."""

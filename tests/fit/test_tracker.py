@@ -258,19 +258,50 @@ def test_a_person_lying_on_the_side_is_no_singularity(scene, tracker_of, togethe
     assert np.abs(live[-1].q[3:6] - rolling.q(live[-1].t)[3:6]).max() < 0.2
 
 
-@pytest.mark.parametrize(("farther", "again"), [(1.0, True), (10.0, False)])
-def test_another_step_is_for_movement_that_a_camera_sees(scene, monkeypatch, farther, again):
-    """A jump by 10 cm from one instant to the next, seen from 4 m, and from 40 m through longer lenses."""
+def elsewhere(scene, middle):
+    """The scene with its world's origin so far from it (3,), in the ground frame."""
+
+    class There(type(scene)):
+        def q(self, t):
+            q = super().q(t)
+            q[:3] += middle
+            return q
+
+    def carried(camera):
+        centre = camera.centre + scene.rig.to_ground.T @ middle
+        return replace(camera, translation=-cv2.Rodrigues(camera.rotation)[0] @ centre)
+
+    rig = Rig(tuple(carried(camera) for camera in scene.rig.cameras))
+    return There(scene.skeleton, scene.keypoints, rig, scene.subject)
+
+
+@pytest.mark.parametrize("far", [60.0, 2000.0])
+def test_where_the_origin_of_the_world_is_makes_no_difference(scene, far):
+    """A running track or a surveyed hall: single precision answers the same there as at the origin."""
+    times, found = np.arange(0, 1.0, 1 / RATE), []
+    for there in (scene, elsewhere(scene, far * np.array([0.6, 0.0, -0.8]))):
+        tracker = Tracker(there.skeleton, there.rig, there.keypoints, there.subject)
+        rng = np.random.default_rng(3)
+        found.append([tracker.update(t, there.views(t, 2.0, rng))[0] for t in times])
+    here, there = ([(e.q[3:], e.sd) for e in estimates] for estimates in found)
+    for (q, sd), (expected, certain) in zip(there, here, strict=True):
+        assert np.abs(q - expected).max() < 5e-6 * far + 1e-3
+        np.testing.assert_allclose(sd, certain, rtol=0.02)
+
+
+@pytest.mark.parametrize(("farther", "origin", "again"), [(1.0, 0.0, True), (1.0, 60.0, True), (10.0, 0.0, False)])
+def test_another_step_is_for_movement_that_a_camera_sees(scene, monkeypatch, farther, origin, again):
+    """A jump by 10 cm from one instant to the next, seen from 4 m, wherever that is, and from 40 m by longer lenses."""
 
     class Jumping(type(scene)):
         def q(self, t):
             q = super().q(0.0)
-            q[0] = 0.1 * (t >= 0.5)
+            q[0] = origin + 0.1 * (t >= 0.5)
             return q
 
     def moved_off(camera):
         rotation, middle = cv2.Rodrigues(camera.rotation)[0], np.array([0.0, 0.0, 0.9])
-        centre = middle + farther * (camera.centre - middle)
+        centre = middle + farther * (camera.centre - middle) + scene.rig.to_ground.T @ [origin, 0.0, 0.0]
         lens = camera.matrix * np.array([[farther, 1.0, 1.0], [1.0, farther, 1.0], [1.0, 1.0, 1.0]])
         return replace(camera, matrix=lens, translation=-rotation @ centre)
 
