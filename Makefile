@@ -4,6 +4,9 @@ VENV ?= .venv
 PREFIX ?= /opt/streamfit
 UNITS = $(DESTDIR)/etc/systemd/system
 
+# Tests of what must keep up with real time: beside others they would tell of the machine.
+ALONE = tests/daemon tests/benchmarks
+
 .PHONY: demo docs test clean install-service install-units
 
 demo: $(VENV)/.installed
@@ -14,7 +17,8 @@ test: $(VENV)/.installed .venv-opensim/.installed
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mkdocs build --quiet --strict
-	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal $(ALONE:%=--ignore=%)
+	$(VENV)/bin/python -m pytest $(ALONE)
 
 docs: $(VENV)/.installed
 	$(VENV)/bin/mkdocs serve

@@ -213,7 +213,8 @@ def test_a_consumer_that_asks_for_too_much_is_cut_off(fake_daemon: DaemonProcess
         rejected = Counter[str]()
         for reasons in live.client.status()["peers"].values():
             rejected.update(reasons)
-        assert rejected["too_many_subscriptions"] == 2
+        # what the first left unread may be counted for the second, which may have its descriptor
+        assert 2 <= rejected["too_many_subscriptions"] <= 3
     live.assert_lost_nothing()
 
 
