@@ -49,6 +49,15 @@ def recordings() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def faults() -> Path:
+    """The folder of inputs that are at fault, where there is one."""
+    folder = os.environ.get("STREAMFIT_FAULTS")
+    if not folder:
+        pytest.skip("STREAMFIT_FAULTS names no folder of inputs that are at fault")
+    return Path(folder)
+
+
 def look_at(name: str, centre: np.ndarray, target: np.ndarray, focal: float = 1400.0) -> Camera:
     """A camera (2048 x 1536, some distortion) in a z-up world that looks at a target."""
     z = (target - centre) / np.linalg.norm(target - centre)
