@@ -1,33 +1,56 @@
-"""Calibrated cameras: the `cameras.toml` of Anipose, Caliscope, FreeMoCap and Pose2Sim, and projection.
+"""Calibrated cameras: the `cameras.toml` of Anipose, Caliscope, FreeMoCap and Pose2Sim.
 
 Pixels are OpenCV's: x right, y down, (0, 0) at the centre of the top-left pixel of the raw, distorted image.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
-import jax.numpy as jnp
 import numpy as np
 import tomli_w
-from jaxtyping import Bool, Float
 
-from streamfit.arrays import Array
+from streamfit.caliscope import camera_tables
 from streamfit.errors import InputError
 from streamfit.files import numbers, parse_toml, read_text
+from streamfit.projection import (
+    BROWN,
+    FIELD,
+    FISHEYE,
+    NEAR,
+    Lenses,
+    Projection,
+    bent_angle,
+    farthest,
+    pixels_per_metre,
+    project,
+    rays,
+    stack_lenses,
+)
+
+__all__ = [
+    "FIELD",
+    "FISHEYE",
+    "NEAR",
+    "Camera",
+    "Lenses",
+    "Projection",
+    "Rig",
+    "pixels_per_metre",
+    "project",
+    "rays",
+    "read_camera",
+    "stack_lenses",
+]
 
 REFERENCE_WIDTH = 2048
 """Image width (px) at which pixel noise is stated; a narrower image's pixels are worth more."""
 MAX_CAMERAS = 256
-NEAR = 0.05
-"""Points nearer to the image plane than this (m), or behind it, are not seen."""
-FIELD = 3.0
-"""Nor are those farther off the optical axis than this many times their depth: no lens of this model sees as far, and
-beyond its picture the polynomial of its distortion grows without bound."""
 
 _TO_GROUND = {
     "z": [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
@@ -41,7 +64,10 @@ _TO_GROUND = {
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """One pinhole camera with Brown-Conrady distortion (k1, k2, p1, p2, k3), world to camera, metres."""
+    """One camera, world to camera, metres.
+
+    `distortions`: k1, k2, p1, p2, k3 (Brown-Conrady) of a pinhole; k1 .. k4 of OpenCV's fisheye model where `fisheye`.
+    """
 
     name: str
     size: tuple[int, int]
@@ -49,11 +75,33 @@ class Camera:
     distortions: np.ndarray
     rotation: np.ndarray
     translation: np.ndarray
+    fisheye: bool = False
 
     @property
     def centre(self) -> np.ndarray:
         """Where the camera is in the world (3,)."""
         return -cv2.Rodrigues(self.rotation)[0].T @ self.translation
+
+    @property
+    def field(self) -> np.ndarray:
+        """Half width and half height (2,) of the picture at 1 m; of a fisheye up to 60 degrees off its axis."""
+        half = 0.5 * np.array(self.size) / self.matrix[[0, 1], [0, 1]]
+        return np.tan(np.minimum(half, np.pi / 3)) if self.fisheye else half
+
+    def rays(self, pixels: np.ndarray) -> np.ndarray:
+        """Unit vectors (N, 3) of the camera's frame (x right, y down, z ahead) in which it sees pixels (N, 2)."""
+        pixels = np.asarray(pixels, float).reshape(-1, 2)
+        if self.fisheye:
+            angles = np.linspace(0.0, farthest(self.distortions), 4096)
+            bent = (pixels - self.matrix[:2, 2]) / self.matrix[[0, 1], [0, 1]]
+            off = np.maximum(np.linalg.norm(bent, axis=1), 1e-9)
+            angle = np.interp(off, np.asarray(bent_angle(self.distortions, angles)[0]), angles)
+            return np.concatenate([bent * (np.sin(angle) / off)[:, None], np.cos(angle)[:, None]], 1)
+        flat = pixels
+        if len(pixels):
+            flat = cv2.undistortPoints(pixels, self.matrix, self.distortions)[:, 0]
+        ahead = np.concatenate([flat, np.ones((len(flat), 1))], 1)
+        return np.asarray(ahead / np.linalg.norm(ahead, axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +126,10 @@ class Rig:
 
     @staticmethod
     def from_toml(text: str, source: str = "cameras.toml") -> Rig:
-        """Every table with a `matrix` is a camera; other tables are ignored but `[metadata]`."""
+        """Every table with a `matrix` is a camera; other tables are ignored but `[metadata]`.
+
+        Caliscope's own `camera_array.toml`, whose cameras are tables of `[cameras]`, is read too.
+        """
         tables = parse_toml(text, source)
         metadata = tables.get("metadata", {})
         metadata = metadata if isinstance(metadata, dict) else {}
@@ -89,8 +140,7 @@ class Rig:
             raise InputError(f"{source}: [metadata] units = {unit!r} is not 'm' or 'mm'")
         cameras = [
             read_camera(key, table, 1e-3 if unit == "mm" else 1.0, f"{source}: [{key}]")
-            for key, table in tables.items()
-            if isinstance(table, dict) and "matrix" in table
+            for key, table in camera_tables(tables, source).items()
         ]
         if not cameras:
             raise InputError(
@@ -115,6 +165,7 @@ class Rig:
                 "distortions": camera.distortions.tolist(),
                 "rotation": camera.rotation.tolist(),
                 "translation": camera.translation.tolist(),
+                **({"fisheye": True} if camera.fisheye else {}),
             }
             for camera in self.cameras
         }
@@ -136,100 +187,61 @@ class Rig:
             translation=np.array([camera.translation for camera in self.cameras]),
             focal=matrix[:, [0, 1], [0, 1]],
             centre=matrix[:, :2, 2],
-            distortion=np.array([camera.distortions for camera in self.cameras]),
+            distortion=_coefficients(self.cameras),
             pixel=np.array([camera.size[0] / REFERENCE_WIDTH for camera in self.cameras]),
         )
 
 
-class Lenses(NamedTuple):
-    """C cameras as arrays: ground frame to camera frame, then to pixels. `pixel`: width / REFERENCE_WIDTH."""
-
-    rotation: Float[Array, "C 3 3"]
-    translation: Float[Array, "C 3"]
-    focal: Float[Array, "C 2"]
-    centre: Float[Array, "C 2"]
-    distortion: Float[Array, "C 5"]
-    pixel: Float[Array, " C"]
-
-
-class Projection(NamedTuple):
-    """Pixels, their derivative with respect to the point (px/m), and whether the camera can see the point."""
-
-    pixels: Float[Array, "*batch 2"]
-    jacobian: Float[Array, "*batch 2 3"]
-    visible: Bool[Array, "*batch"]
-
-
-def project(lens: Lenses, points: Float[Array, "*batch 3"]) -> Projection:
-    """Points (ground frame, m) seen by one camera (the fields of `lens` without their first axis).
-
-    The model is that of OpenCV's `projectPoints` (k1, k2, p1, p2, k3). Points behind the camera or far beside its
-    field get finite values and `visible` false.
-    """
-    # written out: products of 3 x 3 matrices as such cost several times as much
-    rotation, translation = lens.rotation, lens.translation
-    px, py, pz = points[..., 0], points[..., 1], points[..., 2]
-    across, down, depth = (
-        row[0] * px + row[1] * py + row[2] * pz + shift for row, shift in zip(rotation, translation, strict=True)
-    )
-    visible = (depth > NEAR) & (across * across + down * down < (FIELD * depth) ** 2)
-    inverse = 1.0 / jnp.where(visible, depth, 1.0)
-    x, y = across * inverse, down * inverse
-    k1, k2, p1, p2, k3 = (lens.distortion[i] for i in range(5))
-    r2 = x * x + y * y
-    radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    slope = k1 + r2 * (2.0 * k2 + 3.0 * k3 * r2)
-    bent_x = x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x)
-    bent_y = y * radial + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y
-    fx, fy = lens.focal[0], lens.focal[1]
-    pixels = jnp.stack([fx * bent_x + lens.centre[0], fy * bent_y + lens.centre[1]], -1)
-
-    xx = fx * (radial + 2.0 * x * x * slope + 2.0 * p1 * y + 6.0 * p2 * x)
-    xy = 2.0 * x * y * slope + 2.0 * p1 * x + 2.0 * p2 * y
-    yy = fy * (radial + 2.0 * y * y * slope + 6.0 * p1 * y + 2.0 * p2 * x)
-    seen_x = (xx * inverse, fx * xy * inverse, -(xx * x + fx * xy * y) * inverse)
-    seen_y = (fy * xy * inverse, yy * inverse, -(fy * xy * x + yy * y) * inverse)
-    rows = [sum(seen[..., None] * row for seen, row in zip(each, rotation, strict=True)) for each in (seen_x, seen_y)]
-    return Projection(pixels, jnp.stack(rows, -2), visible)
-
-
-def undistort(lens: Lenses, pixels: Float[Array, "*batch 2"], iterations: int = 10) -> Float[Array, "*batch 2"]:
-    """Normalised image coordinates of pixels seen by one camera, by fixed-point iteration as OpenCV does."""
-    bent = (pixels - lens.centre) / lens.focal
-    k1, k2, p1, p2, k3 = (lens.distortion[i] for i in range(5))
-    x, y = bent[..., 0], bent[..., 1]
-    for _ in range(iterations):
-        r2 = x * x + y * y
-        radial = jnp.maximum(1.0 + r2 * (k1 + r2 * (k2 + r2 * k3)), 0.1)
-        dx = 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x)
-        dy = p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y
-        x, y = (bent[..., 0] - dx) / radial, (bent[..., 1] - dy) / radial
-    return jnp.stack([x, y], -1)
-
-
 def read_camera(key: str, table: dict[str, Any], metres: float, where: str) -> Camera:
-    """A camera of one table of `cameras.toml`, whose translation is in units of `metres`. Raises InputError."""
-    if table.get("fisheye") is True:
-        raise InputError(f"{where}: fisheye lenses are not supported; calibrate with the pinhole model")
+    """A camera of one table of `cameras.toml`, whose translation is in units of `metres`. Raises InputError.
+
+    Its rotation may be a matrix, as Caliscope writes it.
+    """
     size = numbers(table, "size", (2,), where)
     if (size < 1).any():
         raise InputError(f"{where}: 'size' must be width and height in pixels, got {size.tolist()}")
     matrix = numbers(table, "matrix", (3, 3), where)
     if matrix[0, 0] <= 0 or matrix[1, 1] <= 0 or abs(matrix[0, 1]) > 1e-6 * matrix[0, 0]:
         raise InputError(f"{where}: 'matrix' must hold positive focal lengths and no skew")
-    given = table.get("distortions")
-    count = len(given) if isinstance(given, list) else 5
-    distortions = numbers(table, "distortions", (count,), where)
-    if count < 4 or np.any(distortions[5:] != 0.0):
-        raise InputError(f"{where}: 'distortions' must be k1, k2, p1, p2 and optionally k3, got {count} coefficients")
+    fisheye = table.get("fisheye") is True
+    rotation = table.get("rotation")
+    matrices = isinstance(rotation, list) and any(isinstance(row, list) for row in rotation)
+    turn = numbers(table, "rotation", (3, 3) if matrices else (3,), where)
+    if matrices and not (np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) and np.linalg.det(turn) > 0.0):
+        raise InputError(f"{where}: 'rotation' must be a Rodrigues vector or a rotation matrix")
     return Camera(
         name=str(table.get("name", key)),
         size=(int(size[0]), int(size[1])),
         matrix=matrix,
-        distortions=np.pad(distortions, (0, 1))[:5],
-        rotation=numbers(table, "rotation", (3,), where),
+        distortions=_distortions(table, fisheye, where),
+        rotation=cv2.Rodrigues(turn)[0][:, 0] if matrices else turn,
         translation=numbers(table, "translation", (3,), where) * metres,
+        fisheye=fisheye,
     )
+
+
+def _distortions(table: dict[str, Any], fisheye: bool, where: str) -> np.ndarray:
+    given = table.get("distortions")
+    count = len(given) if isinstance(given, list) else BROWN
+    distortions = numbers(table, "distortions", (count,), where)
+    if fisheye:
+        if count < 4 or np.any(distortions[4:] != 0.0):
+            raise InputError(f"{where}: 'distortions' of a fisheye must be k1, k2, k3, k4, got {count} coefficients")
+        return distortions[:4]
+    if count < 4 or np.any(distortions[BROWN:] != 0.0):
+        raise InputError(f"{where}: 'distortions' must be k1, k2, p1, p2 and optionally k3, got {count} coefficients")
+    return np.pad(distortions, (0, 1))[:BROWN]
+
+
+def _coefficients(cameras: Sequence[Camera]) -> np.ndarray:
+    """`Lenses.distortion` of these cameras."""
+    width = FISHEYE if any(camera.fisheye for camera in cameras) else BROWN
+    rows = np.zeros((len(cameras), width))
+    for row, camera in zip(rows, cameras, strict=True):
+        row[: len(camera.distortions)] = camera.distortions
+        if camera.fisheye:
+            row[FISHEYE - 1] = farthest(camera.distortions)
+    return rows
 
 
 def _check_size(rig: Rig, source: str) -> None:

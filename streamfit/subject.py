@@ -238,7 +238,13 @@ def _refined(row: dict[str, Any], where: str) -> RefinedRig:
 def _alike(one: Rig, other: Rig) -> bool:
     """Whether two rigs of the same cameras have one calibration."""
     return one.up == other.up and all(
-        np.allclose(getattr(a, key), getattr(b, key), rtol=0.0, atol=1e-6 * max(1.0, np.abs(getattr(a, key)).max()))
+        a.fisheye == b.fisheye
+        and all(
+            _close(getattr(a, key), getattr(b, key)) for key in ("matrix", "distortions", "rotation", "translation")
+        )
         for a, b in zip(one.cameras, other.cameras, strict=True)
-        for key in ("matrix", "distortions", "rotation", "translation")
     )
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.allclose(a, b, rtol=0.0, atol=1e-6 * max(1.0, np.abs(a).max()))

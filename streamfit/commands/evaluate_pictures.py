@@ -158,10 +158,10 @@ def _table(scene: Scene) -> Picture:
 
 
 def _pyramid(camera: Camera, depth: float) -> np.ndarray:
-    """The camera's centre and the corners of its image at a depth (m), (5, 3) in the world."""
+    """The camera's centre and the corners of its image at a distance (m), (5, 3) in the world."""
     width, height = camera.size
-    corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], float)
-    rays = depth * corners @ np.linalg.inv(camera.matrix).T
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
+    rays = depth * camera.rays(corners)
     inside = np.concatenate([np.zeros((1, 3)), rays])
     return (inside - camera.translation) @ cv2.Rodrigues(camera.rotation)[0]
 

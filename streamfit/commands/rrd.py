@@ -20,6 +20,8 @@ SEEN = 3.0
 """Radius of what a camera saw, in points of the screen."""
 IMAGE = 0.3
 """m from a camera to the picture drawn before it."""
+RIM = 0.1
+"""Cosine of the angle off a camera's axis from which on a picture without distortion shows nothing."""
 INTERVAL = 1.96
 """Standard deviations on either side that 95 % lie in."""
 
@@ -104,7 +106,7 @@ def _log_camera(rr: Any, stream: Any, entity: str, camera: Camera, to_ground: np
 
 
 def _undistorted(camera: Camera, xy: np.ndarray) -> np.ndarray:
-    """Pixels (N, 2) as a lens without distortion has them."""
-    if not len(xy):
-        return xy
-    return cv2.undistortPoints(np.asarray(xy, float), camera.matrix, camera.distortions, P=camera.matrix)[:, 0]
+    """Pixels (N, 2) as a lens without distortion has them; those of a fisheye's rim, which none has, are left out."""
+    rays = camera.rays(xy)
+    rays = rays[rays[:, 2] > RIM]
+    return (rays / rays[:, 2:] @ camera.matrix.T)[:, :2]

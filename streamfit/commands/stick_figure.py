@@ -67,7 +67,9 @@ class StickFigure:
 def in_pixels(rig: Rig, points: np.ndarray) -> np.ndarray:
     """Points (C, ..., 3), ground frame, each in its own camera's pixels (C, ..., 2); NaN where it cannot be there."""
     lenses = rig.lenses()
-    straight = lenses._replace(distortion=np.zeros_like(lenses.distortion))
+    # a fisheye's polynomial grows as far as it sees, so its own picture tells
+    fisheyes = np.array([camera.fisheye for camera in rig.cameras])
+    straight = lenses._replace(distortion=np.where(fisheyes[:, None], lenses.distortion, 0.0))
     size = np.array([camera.size for camera in rig.cameras]).reshape(-1, *(1,) * (points.ndim - 2), 2)
     pixels, _ = _projected(lenses, points)
     unbent, visible = _projected(straight, points)

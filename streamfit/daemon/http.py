@@ -6,7 +6,6 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
 from aiohttp import WSCloseCode, web
 
 from streamfit.cameras import Rig
@@ -151,8 +150,7 @@ def scene(rig: Rig, skeleton: Skeleton) -> dict[str, Any]:
     right, down, ahead; world) and `field` (half width and half height of the picture at 1 m); `bodies` and their
     `parents` (index, -1 for none).
     """
-    lenses = rig.lenses()
-    turns = lenses.rotation @ rig.to_ground
+    turns = rig.lenses().rotation @ rig.to_ground
     return {
         "to_ground": rig.to_ground.tolist(),
         "cameras": [
@@ -160,9 +158,9 @@ def scene(rig: Rig, skeleton: Skeleton) -> dict[str, Any]:
                 "name": camera.name,
                 "centre": camera.centre.tolist(),
                 "axes": turn.tolist(),
-                "field": (0.5 * np.array(camera.size) / focal).tolist(),
+                "field": camera.field.tolist(),
             }
-            for camera, turn, focal in zip(rig.cameras, turns, lenses.focal, strict=True)
+            for camera, turn in zip(rig.cameras, turns, strict=True)
         ],
         "bodies": list(skeleton.bodies),
         "parents": (skeleton.model.body_parentid[1:] - 1).tolist(),

@@ -9,11 +9,12 @@ middle, stays as calibrated. Each camera for itself is free within what a rig ca
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from streamfit.cameras import Camera, Rig
+from streamfit.cameras import Rig
 from streamfit.fit.linearise import CAMERA, Placed
 from streamfit.fit.trial import Layout, Trial
 from streamfit.subject import RefinedRig
@@ -65,7 +66,7 @@ def refined_rigs(layout: Layout, trials: Sequence[Trial], cameras: Placed) -> tu
         rotation = np.asarray(cameras.rotation)[r, :count] @ calibrated.to_ground
         translation = np.asarray(cameras.translation)[r, :count]
         moved = tuple(
-            Camera(c.name, c.size, c.matrix, c.distortions, cv2.Rodrigues(turn)[0][:, 0], shift)
+            replace(c, rotation=cv2.Rodrigues(turn)[0][:, 0], translation=shift)
             for c, turn, shift in zip(calibrated.cameras, rotation, translation, strict=True)
         )
         names = tuple(dict.fromkeys(trials[i].name for i in layout.trial[layout.rig == r].tolist()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from streamfit.cameras import Lenses
+from streamfit.cameras import Lenses, stack_lenses
 from streamfit.errors import InputError
 from streamfit.fit.estimate import View
 from streamfit.fit.residuals import Noise
@@ -55,10 +55,7 @@ def sightings(trials: Sequence[Trial], keypoints: int) -> Sightings:
             t[index, r] = time
             for view in views:
                 seen[index, r, view.camera] = np.where(view.xyc[:, 2:] > 0.0, view.xyc, 0.0)
-    padded = [
-        [np.concatenate([x, np.repeat(x[-1:], cameras - len(x), 0)]) for x in trial.rig.lenses()] for trial in trials
-    ]
-    lenses = Lenses(*(np.stack(field) for field in zip(*padded, strict=True)))
+    lenses = stack_lenses([trial.rig.lenses() for trial in trials], cameras)
     return Sightings(t, np.array([len(own) for own in rows]), seen, lenses)
 
 

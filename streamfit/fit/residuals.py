@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from streamfit.arrays import Array
-from streamfit.cameras import Lenses, project
+from streamfit.cameras import Lenses, pixels_per_metre, project
 
 
 class Noise(NamedTuple):
@@ -90,8 +90,7 @@ def view_terms(
         pixels, jacobian, visible = project(lens, points)
         used = visible & (seen[:, 2] > 0.0)
         residual = jnp.where(used[:, None], seen[:, :2] - pixels, 0.0)
-        depth = points @ lens.rotation[2] + lens.translation[2]
-        wander = noise.wander * lens.focal[0] / jnp.maximum(depth, 0.1)
+        wander = noise.wander * pixels_per_metre(lens, points)
         confidence = jnp.clip(seen[:, 2], 1e-3, 1.0)
         variance = (noise.sd * lens.pixel) ** 2 / confidence**noise.confidence_power
         return residual, jacobian, used, variance, wander**2

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from streamfit.cameras import FIELD, NEAR, Lenses
+from streamfit.cameras import FIELD, FISHEYE, NEAR, Lenses
 from streamfit.fit.estimate import Estimate, View
 from streamfit.fit.exchange import mirrored
 from streamfit.fit.residuals import Noise
@@ -77,14 +77,16 @@ class Optics:
         self._translation = _single(lenses.translation)[..., None]
         self._radial = _single(lenses.distortion).T[[0, 1, 4], :, None]
         self._tangential = _single(lenses.distortion)[:, [3, 2], None]
+        # None where no camera of the rig is a fisheye
+        self._fisheye = _single(lenses.distortion) if lenses.distortion.shape[1] == FISHEYE else None
         self._focal, self._centre = _single(lenses.focal)[..., None], _single(lenses.centre)[..., None]
         self.sd2 = _single(np.square(noise.sd[self.paired] * lenses.pixel[:, None]))
         self.wander = _single(noise.wander[self.paired] * lenses.focal[:, :1])
         self.freedom, self.power = float(noise.freedom), float(noise.confidence_power)
 
     def pixels(self, points: Float[np.ndarray, "3 P"]) -> tuple[Float[np.ndarray, "C 2 P"], Float[np.ndarray, "C P"]]:
-        """Pixels and depths (m) of points (the frame of the lenses), as `project` has them; depth is 0 beside the
-        field."""
+        """Pixels and depths (m; in a fisheye distances) of points (the frame of the lenses), as `project` has them;
+        depth is 0 beside the field."""
         inside = self._rotation @ points + self._translation
         depth = np.where(_square(inside[:, :2]) < (FIELD * inside[:, 2]) ** 2, inside[:, 2], np.float32(0.0))
         plane = np.clip(inside[:, :2] / np.maximum(depth, NEAR)[:, None], -FIELD, FIELD)
@@ -92,7 +94,10 @@ class Optics:
         k1, k2, k3 = self._radial
         shear = plane * self._tangential
         bend = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3)) + 2.0 * (shear[:, 0] + shear[:, 1])
-        return (plane * bend[:, None] + r2[:, None] * self._tangential) * self._focal + self._centre, depth
+        bent = plane * bend[:, None] + r2[:, None] * self._tangential
+        if self._fisheye is not None:
+            bent, depth = _through_fisheyes(self._fisheye, inside, bent, depth)
+        return bent * self._focal + self._centre, depth
 
 
 class Expectation:
@@ -129,6 +134,23 @@ class Expectation:
 
 def _single(x: np.ndarray) -> np.ndarray:
     return np.asarray(x, np.float32)
+
+
+def _through_fisheyes(
+    rows: Float[np.ndarray, "C 6"],
+    inside: Float[np.ndarray, "C 3 P"],
+    bent: Float[np.ndarray, "C 2 P"],
+    depth: Float[np.ndarray, "C P"],
+) -> tuple[Float[np.ndarray, "C 2 P"], Float[np.ndarray, "C P"]]:
+    """`bent` and `depth` as they are, but those of fisheyes (rows of `Lenses.distortion`) by their own model."""
+    k1, k2, k3, k4, _, limit = rows.T[..., None]
+    off, far = np.sqrt(_square(inside[:, :2])), np.sqrt(_square(inside))
+    angle = np.arctan2(off, inside[:, 2])
+    a2 = np.square(np.minimum(angle, limit))
+    stretch = np.sqrt(a2) * (1.0 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4)))) / np.maximum(off, np.float32(1e-6))
+    is_fisheye = limit > 0.0
+    bent = np.where(is_fisheye[:, None], inside[:, :2] * stretch[:, None], bent)
+    return bent, np.where(is_fisheye, np.where(angle < limit, far, np.float32(0.0)), depth)
 
 
 def _square(x: np.ndarray) -> np.ndarray:

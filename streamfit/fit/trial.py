@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamfit.cameras import Lenses, Rig
+from streamfit.cameras import Lenses, Rig, stack_lenses
 from streamfit.fit.estimate import View
 from streamfit.trajectory import SUPPORT, UniformSpline
 
@@ -126,7 +126,7 @@ def lay_out(
         trial=owner,
         rigs=tuple(rigs.values()),
         rig=np.array(rig_of)[owner],
-        lenses=_stack(tuple(rigs.values()), cameras),
+        lenses=stack_lenses([rig.lenses() for rig in rigs.values()], cameras),
     )
 
 
@@ -135,13 +135,6 @@ def _known(rigs: dict[str, Rig], rig: Rig) -> str:
     key = rig.to_toml()
     rigs.setdefault(key, rig)
     return key
-
-
-def _stack(rigs: Sequence[Rig], cameras: int) -> Lenses:
-    def pad(x: np.ndarray) -> np.ndarray:
-        return np.concatenate([x, np.repeat(x[-1:], cameras - len(x), 0)])
-
-    return Lenses(*(np.stack([pad(x) for x in field]) for field in zip(*(r.lenses() for r in rigs), strict=True)))
 
 
 def _pieces(trial: Trial) -> list[list[tuple[float, Sequence[View]]]]:

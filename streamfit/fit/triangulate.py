@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from streamfit.arrays import Array
-from streamfit.cameras import Lenses, project, undistort
+from streamfit.cameras import Lenses, project, rays
 from streamfit.fit.residuals import Noise, reduce_views
 
 
@@ -60,9 +60,7 @@ def triangulate(lenses: Lenses, seen: Float[Array, "C K 3"], noise: Noise, refin
 def _rays(lens: Lenses, seen: Array) -> tuple[Array, Array]:
     """The camera's centre and unit rays (K, 3) through its pixels, in the ground frame."""
     pixels = jnp.where(seen[:, 2:] > 0.0, seen[:, :2], lens.centre)
-    flat = undistort(lens, pixels)
-    ray = jnp.concatenate([flat, jnp.ones_like(flat[:, :1])], -1) @ lens.rotation
-    return -lens.rotation.T @ lens.translation, ray / jnp.linalg.norm(ray, axis=-1, keepdims=True)
+    return -lens.rotation.T @ lens.translation, rays(lens, pixels) @ lens.rotation
 
 
 def _between(c1: Array, d1: Array, c2: Array, d2: Array) -> Array:
