@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -37,6 +37,7 @@ __all__ = [
     "FIELD",
     "FISHEYE",
     "NEAR",
+    "UNITS",
     "Camera",
     "Lenses",
     "Projection",
@@ -60,6 +61,24 @@ _TO_GROUND = {
     "x": [[0, -1, 0], [1, 0, 0], [0, 0, 1]],
     "-x": [[0, 1, 0], [-1, 0, 0], [0, 0, 1]],
 }
+
+
+class Unit(NamedTuple):
+    """A unit of length in which rigs are calibrated."""
+
+    plural: str
+    metres: float
+
+
+UNITS = {
+    "m": Unit("metres", 1.0),
+    "dm": Unit("decimetres", 0.1),
+    "cm": Unit("centimetres", 0.01),
+    "mm": Unit("millimetres", 0.001),
+    "in": Unit("inches", 0.0254),
+    "ft": Unit("feet", 0.3048),
+}
+"""What `units` under `[metadata]` may say; or a number, in metres: the edge of a board's square."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,10 +155,9 @@ class Rig:
         up, unit = metadata.get("up", "z"), metadata.get("units", "m")
         if not isinstance(up, str) or up not in _TO_GROUND:
             raise InputError(f"{source}: [metadata] up = {up!r} is not one of {', '.join(_TO_GROUND)}")
-        if unit not in ("m", "mm"):
-            raise InputError(f"{source}: [metadata] units = {unit!r} is not 'm' or 'mm'")
+        metres = _metres(unit, source)
         cameras = [
-            read_camera(key, table, 1e-3 if unit == "mm" else 1.0, f"{source}: [{key}]")
+            read_camera(key, table, metres, f"{source}: [{key}]")
             for key, table in camera_tables(tables, source).items()
         ]
         if not cameras:
@@ -244,6 +262,15 @@ def _coefficients(cameras: Sequence[Camera]) -> np.ndarray:
     return rows
 
 
+def _metres(unit: Any, source: str) -> float:
+    """How large a unit of `[metadata]` is, m."""
+    if isinstance(unit, str) and unit in UNITS:
+        return UNITS[unit].metres
+    if isinstance(unit, int | float) and not isinstance(unit, bool) and 1e-6 <= unit <= 1e6:
+        return float(unit)
+    raise InputError(f"{source}: [metadata] units = {unit!r} is not one of {', '.join(UNITS)} nor a number of metres")
+
+
 def _check_size(rig: Rig, source: str) -> None:
     """Refuse a rig whose cameras are impossibly near to or far from each other: the units are wrong."""
     centres = np.array([camera.centre for camera in rig.cameras])
@@ -251,5 +278,5 @@ def _check_size(rig: Rig, source: str) -> None:
     if len(centres) > 1 and not 0.05 <= spread <= 100.0:
         raise InputError(
             f"{source}: the cameras are {spread:.3g} m apart at most, which is no room; translations must be in "
-            'metres, or say units = "mm" under [metadata]'
+            'metres, or say units = "mm" (or cm, in .., or the size of a square in m) under [metadata]'
         )

@@ -14,16 +14,28 @@ LONG = 0.15
 
 
 def overall_scale(skeleton: Skeleton, keypoints: KeypointSet, points: np.ndarray, valid: np.ndarray) -> float:
-    """Median ratio of measured to drawn distances for points (T, K, 3; m) where `valid` (T, K); 1 if unknown."""
+    """How many times as large as the drawn one a person is, within what people are; 1 if unknown."""
+    ratio = relative_size(skeleton, keypoints, points, valid)[0]
+    return float(np.clip(ratio, 0.2, 2.0)) if np.isfinite(ratio) else 1.0
+
+
+def relative_size(
+    skeleton: Skeleton, keypoints: KeypointSet, points: np.ndarray, valid: np.ndarray
+) -> tuple[float, float]:
+    """Median ratio of measured to drawn distances for points (T, K, 3; m) where `valid` (T, K), and by how much single
+    distances at single instants differ from it, relatively and in the median; NaN if unknown."""
     drawn, varies = _distances(skeleton, keypoints)
     doubt = np.hypot(keypoints.sd[:, None], keypoints.sd[None]) / np.maximum(drawn, 1e-6)
     first, second = np.nonzero(np.triu((varies < RIGID) & (drawn > LONG) & (doubt < 0.12), 1))
     ratios = [
-        np.median(np.linalg.norm(points[both, a] - points[both, b], axis=-1)) / drawn[a, b]
+        np.linalg.norm(points[both, a] - points[both, b], axis=-1) / drawn[a, b]
         for a, b in zip(first, second, strict=True)
         if (both := valid[:, a] & valid[:, b]).sum() > 5
     ]
-    return float(np.clip(np.median(ratios), 0.2, 2.0)) if ratios else 1.0
+    if not ratios:
+        return np.nan, np.nan
+    ratio = float(np.median([np.median(each) for each in ratios]))
+    return ratio, float(np.median(np.abs(np.concatenate(ratios) / ratio - 1.0)))
 
 
 def _distances(skeleton: Skeleton, keypoints: KeypointSet, postures: int = 64) -> tuple[np.ndarray, np.ndarray]:
