@@ -38,6 +38,7 @@ __all__ = [
     "FISHEYE",
     "NEAR",
     "UNITS",
+    "UPS",
     "Camera",
     "Lenses",
     "Projection",
@@ -61,6 +62,10 @@ _TO_GROUND = {
     "x": [[0, -1, 0], [1, 0, 0], [0, 0, 1]],
     "-x": [[0, 1, 0], [-1, 0, 0], [0, 0, 1]],
 }
+
+
+UPS = {name: np.array(rows, float).T @ [0.0, 1.0, 0.0] for name, rows in _TO_GROUND.items()}
+"""The direction (3,), in the world, of each `up`."""
 
 
 class Unit(NamedTuple):

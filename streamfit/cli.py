@@ -82,7 +82,8 @@ def serve(config: Path, log_json: bool) -> int:
 @_command(
     "streamfit rig --print-board board.png                                       the board, to print\n"
     "streamfit rig cam_01=one.mp4 cam_02=two.mp4 cam_03=three.mp4 -o cameras.toml\n"
-    "streamfit rig cam_01=0 cam_02=2 --live 90 -o cameras.toml                   two webcams, as they come"
+    "streamfit rig cam_01=0 cam_02=2 --live 90 -o cameras.toml                   two webcams, as they come\n"
+    "streamfit rig --level walk.mcap -o levelled.toml                            turned by who walks in it"
 )
 @click.argument("sources", metavar="CAMERA=VIDEO|FOLDER|NUMBER...", nargs=-1)
 @click.option("-o", "output", metavar="cameras.toml", type=FILE, help="The file to write; never over one.")
@@ -98,6 +99,12 @@ def serve(config: Path, log_json: bool) -> int:
 @click.option("--floor", metavar="S", type=float, help="When the board lies on the floor.  [default: at the end]")
 @click.option("--no-floor", is_flag=True, help="It never does: the world is the first camera's.")
 @click.option("--live", type=click.FloatRange(1.0, 3600.0), default=60.0, show_default=True, help="s to watch cameras.")
+@click.option(
+    "--level",
+    metavar="SESSION.mcap",
+    type=FILE,
+    help="Turn its rig (or that of SOURCES, a cameras.toml) by who walks in it; -o may be a .mcap.",
+)
 def rig(
     sources: tuple[str, ...],
     output: Path | None,
@@ -111,6 +118,7 @@ def rig(
     floor: float | None,
     no_floor: bool,
     live: float,
+    level: Path | None,
 ) -> None:
     """Calibrate the cameras with a ChArUco board.
 
@@ -132,6 +140,14 @@ def rig(
         return
     if output is None:
         raise click.UsageError("Missing option '-o': the cameras.toml to write")
+    if level is not None:
+        if len(sources) > 1:
+            raise click.UsageError("--level turns one rig: name one cameras.toml, or none for that of the session")
+        _prepare_jax()
+        from streamfit.commands.level import level_session
+
+        click.echo(level_session(level, output, Path(sources[0]) if sources else None))
+        return
     try:
         shifts = {camera: float(seconds) for camera, _, seconds in (pair.partition("=") for pair in offsets)}
     except ValueError:

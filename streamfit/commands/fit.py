@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from streamfit.commands.film import check_films, write_films
 from streamfit.commands.fit_report import check_exports, fit_report, make_folder, write_fit
 from streamfit.commands.live_fit import fit_recording
 from streamfit.commands.offline_fit import fit_whole
 from streamfit.commands.recording import Recording, open_recording
 from streamfit.commands.videos import open_videos
+from streamfit.fit.check_world import world_findings
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
 from streamfit.view.terminal import Show
@@ -47,6 +50,8 @@ def fit_session(
     else:
         fitted = fit_recording(recording, body, someone, lag, show)
     report = fit_report(recording, fitted, someone, lag)
+    followed = np.where((fitted.kinematics.state == "tracking")[:, None, None], fitted.keypoints, np.nan)
+    report["findings"] = [finding.text for finding in world_findings(followed, recording.keypoints, recording.rig)]
     write_fit(output, fitted, recording, body, someone, report, exports)
     write_films(output, files, recording, fitted, body, someone, show)
     return report
@@ -64,6 +69,7 @@ def summary(report: dict[str, Any], output: Path) -> str:
         f"{instants['count']} instants: "
         + ", ".join(f"{state} {instants[state]:.1%}" for state in ("tracking", "coasting", "lost")),
         _speed(timing),
+        *(f"  - {finding}" for finding in report["findings"]),
         *(f"{name + ':':14} " + _scores(consistency[name]) for name in ("fit", "triangulation")),
         f"written to {output}",
     ]

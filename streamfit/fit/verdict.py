@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from streamfit.fit.anatomy import Build
 from streamfit.fit.calibration import Calibration
+from streamfit.fit.check_world import evidence_findings
 from streamfit.fit.checks_body import as_known, ended, movement, proportions, size, standing, stature, unknown
 from streamfit.fit.checks_views import (
     agreement,
@@ -56,6 +57,7 @@ def judge(
     findings = [
         *wrong,
         *([] if wrong else as_known(build or Build(), tall)),
+        *evidence_findings(evidence, keypoints),
         *exchanged,
         *one_person(evidence, skeleton, keypoints, tall, trials_exchanged),
         *angle_between_views(evidence),

@@ -20,7 +20,7 @@ def walk(scene) -> np.ndarray:
         (0.0254, "in", 'inches; say units = "in"'),
         (10.0, "", "centimetres taken for millimetres?); say units = 10"),
         (1000.0, "", "metres taken for millimetres?); say units = 1000"),
-        (0.06, "", "units of about 5.8 cm (squares of the board?); say units = 0.058"),
+        (0.06, "", "cm (squares of the board?); say units = 0.05"),
     ],
 )
 def test_a_person_who_is_too_large_tells_the_units(scene, walk, metres, unit, said):
