@@ -126,6 +126,14 @@ def rig(
     see it at once; and lay it on the floor at the end: there the origin is. The videos begin at the same time, or
     --offset says by how much not. Ends with what was found, a verdict, and what to do better; pictures are beside it.
     """
+    if level is not None:
+        if output is None or len(sources) > 1:
+            raise click.UsageError("--level turns one rig: name at most one cameras.toml, and -o what to write")
+        _prepare_jax()
+        from streamfit.commands.level import level_session
+
+        click.echo(level_session(level, output, Path(sources[0]) if sources else None))
+        return
     from streamfit.commands.rig import RigOptions, calibrate_rig
     from streamfit.commands.rig import print_board as write_board
     from streamfit.errors import InputError
@@ -140,14 +148,6 @@ def rig(
         return
     if output is None:
         raise click.UsageError("Missing option '-o': the cameras.toml to write")
-    if level is not None:
-        if len(sources) > 1:
-            raise click.UsageError("--level turns one rig: name one cameras.toml, or none for that of the session")
-        _prepare_jax()
-        from streamfit.commands.level import level_session
-
-        click.echo(level_session(level, output, Path(sources[0]) if sources else None))
-        return
     try:
         shifts = {camera: float(seconds) for camera, _, seconds in (pair.partition("=") for pair in offsets)}
     except ValueError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,8 @@ class Subject:
     wander: np.ndarray
     displacement: np.ndarray
     persistent: np.ndarray
+    bodies: tuple[str, ...]
+    """The body that each keypoint is on; "" in files of before, which did not say."""
     refined: tuple[RefinedRig, ...] = ()
     fit: dict[str, Any] = field(default_factory=dict)
 
@@ -87,6 +89,7 @@ class Subject:
             wander=np.hypot(keypoints.sd, SKIN),
             displacement=np.hypot(keypoints.sd, SKIN),
             persistent=np.full(count, PERSISTENT),
+            bodies=keypoints.bodies,
             fit={"method": "generic"},
         )
 
@@ -96,7 +99,7 @@ class Subject:
 
     @staticmethod
     def from_toml(text: str, skeleton: Skeleton, keypoints: KeypointSet, source: str = "subject.toml") -> Subject:
-        """`InputError` where the file is not for this skeleton and keypoint set."""
+        """A subject as it is with this keypoint set; `InputError` where the file is not for this skeleton."""
         tables = parse_toml(text, source)
         if tables.get("skeleton") != skeleton.name:
             raise InputError(
@@ -109,31 +112,66 @@ class Subject:
         for group, factor in factors.items():
             if not 0.1 < factor < 10.0:
                 raise InputError(f"{source}: [scale] {group} = {factor:g} is no body size; calibrate again")
-        rows = tables.get("keypoint")
-        rows = rows if isinstance(rows, list) else []
-        names = tuple(row.get("name") if isinstance(row, dict) else None for row in rows)
-        if names != keypoints.names:
-            raise InputError(
-                f"{source}: made for keypoint set {tables.get('keypoints')!r} ({len(names)} points), not "
-                f"{keypoints.name!r} ({len(keypoints.names)} points); calibrate with this set"
-            )
+        rows = _tables(tables, "keypoint", source)
+        for row in rows:
+            if not isinstance(row.get("name"), str):
+                raise InputError(f"{source}: a [[keypoint]] has no 'name'; calibrate again")
+        names = tuple(str(row["name"]) for row in rows)
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"{source}: two [[keypoint]] tables are named {name!r}; calibrate again")
         places = [numbers(row, "offset", (3,), f"{source}: keypoint {row['name']!r}") for row in rows]
         spread = {key: _positive(rows, key, source) for key in ("noise", "wander")}
         found = [{"displacement": row["wander"]} | row for row in rows]  # subjects of before had the one for both
         persistent = [numbers(row, "persistent", (), f"{source}: keypoint {row['name']!r}") for row in rows]
-        return Subject(
+        own = Subject(
             skeleton=skeleton.name,
-            keypoint_set=keypoints.name,
-            keypoints=keypoints.names,
+            keypoint_set=str(tables.get("keypoints")),
+            keypoints=names,
             scale=factors,
-            offsets=np.array(places),
+            offsets=np.reshape(places, (-1, 3)),
             **spread,
             displacement=_positive(found, "displacement", source),
             persistent=np.clip(persistent, 0.0, 1.0),
+            bodies=tuple(str(row.get("body", "")) for row in rows),
             refined=tuple(
                 _refined(row, f"{source}: [[rig]] {i}") for i, row in enumerate(_tables(tables, "rig", source))
             ),
             fit=_fit(tables, source),
+        )
+        return own.with_keypoints(keypoints)
+
+    def with_keypoints(self, keypoints: KeypointSet) -> Subject:
+        """The same body seen by another keypoint set.
+
+        What is known of a keypoint is known of those of the same name on the same body; of the others, their set says
+        where they are and how exactly.
+        """
+        of = {name: row for row, name in enumerate(self.keypoints)}
+        known = [
+            (new, of[name])
+            for new, (name, body) in enumerate(zip(keypoints.names, keypoints.bodies, strict=True))
+            if name in of and self.bodies[of[name]] in ("", body)
+        ]
+        here, there = np.array(known, int).reshape(-1, 2).T
+        count = len(keypoints.names)
+        spread = np.hypot(keypoints.sd, SKIN)
+
+        def carried(usual: np.ndarray, own: np.ndarray) -> np.ndarray:
+            out = usual.copy()
+            out[here] = own[there]
+            return out
+
+        return replace(
+            self,
+            keypoint_set=keypoints.name,
+            keypoints=keypoints.names,
+            offsets=carried(np.zeros((count, 3)), self.offsets),
+            noise=carried(np.full(count, DEFAULT_NOISE), self.noise),
+            wander=carried(spread, self.wander),
+            displacement=carried(spread, self.displacement),
+            persistent=carried(np.full(count, PERSISTENT), self.persistent),
+            bodies=keypoints.bodies,
         )
 
     def to_toml(self) -> str:
@@ -145,14 +183,16 @@ class Subject:
             "keypoint": [
                 {
                     "name": name,
+                    "body": body,
                     "offset": offset.tolist(),
                     "noise": float(noise),
                     "wander": float(wander),
                     "displacement": float(displacement),
                     "persistent": float(persistent),
                 }
-                for name, offset, noise, wander, displacement, persistent in zip(
+                for name, body, offset, noise, wander, displacement, persistent in zip(
                     self.keypoints,
+                    self.bodies,
                     self.offsets,
                     self.noise,
                     self.wander,

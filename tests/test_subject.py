@@ -7,7 +7,7 @@ import pytest
 from streamfit.cameras import Rig
 from streamfit.errors import InputError
 from streamfit.skeleton import KeypointSet
-from streamfit.subject import RefinedRig, Subject
+from streamfit.subject import SKIN, RefinedRig, Subject
 
 CLOCK = np.array([0.0, 1.0, -2.0, 3.0, -4.0, 2.0]) * 1e-3
 
@@ -175,7 +175,8 @@ def without(table: str):
         (lambda t: t.replace('skeleton = "rajagopal"', 'skeleton = "humanoid"'), "humanoid"),
         (lambda t: t.replace("pelvis = ", "hips = "), "scale"),
         (lambda t: t.replace("pelvis = 1.1", "pelvis = 1100"), "pelvis"),
-        (lambda t: t.replace('name = "nose"', 'name = "snout"'), "keypoint set"),
+        (lambda t: t.replace('name = "nose"', 'name = "head"'), "two .* named 'head'"),
+        (lambda t: t.replace('name = "nose"', "name = 3"), "no 'name'"),
         (lambda t: t.replace("noise = 6.0", "noise = -1.0", 1), "noise"),
         (lambda t: t.replace("noise = 6.0", "noise = nan", 1), "noise"),
         (lambda t: t.replace("wander = 0", "wander = -0", 1), "wander"),
@@ -197,6 +198,44 @@ def test_bad_files_are_one_line_that_names_the_place(subject, skeleton, keypoint
     assert "\n" not in str(error.value)
 
 
-def test_another_keypoint_set_is_refused(subject, skeleton):
-    with pytest.raises(InputError, match="coco17"):
-        Subject.from_toml(subject.to_toml(), skeleton, KeypointSet.load("coco17"))
+def test_another_order_of_the_same_points_is_the_same_subject(subject, skeleton, keypoints):
+    order = np.random.default_rng(2).permutation(len(keypoints.names))
+    other = KeypointSet(
+        "shuffled",
+        tuple(keypoints.names[i] for i in order),
+        tuple(keypoints.bodies[i] for i in order),
+        keypoints.positions[order],
+        keypoints.sd[order],
+    )
+    again = Subject.from_toml(subject.to_toml(), skeleton, other)
+    assert again.keypoints == other.names
+    for name in ("offsets", "noise", "wander", "displacement", "persistent"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(subject, name)[order])
+    np.testing.assert_allclose(again.places(skeleton, other), subject.places(skeleton, keypoints)[order])
+
+
+def test_with_another_set_shared_points_keep_what_is_known_and_the_others_are_as_the_set_says(
+    subject, skeleton, keypoints
+):
+    coco = KeypointSet.load("coco17")
+    moved_body = replace(coco, bodies=("torso", *coco.bodies[1:]))  # the nose, on another body
+    again = Subject.from_toml(subject.to_toml(), skeleton, moved_body, "anna.toml")
+    assert again.scale == subject.scale
+    assert again.refined
+    for new, name in enumerate(coco.names):
+        old = keypoints.names.index(name)
+        if new == 0:
+            np.testing.assert_array_equal(again.offsets[new], np.zeros(3))
+            assert again.wander[new] == pytest.approx(np.hypot(coco.sd[new], SKIN))
+        else:
+            np.testing.assert_array_equal(again.offsets[new], subject.offsets[old])
+            assert again.persistent[new] == subject.persistent[old]
+    strangers = replace(coco, names=tuple(f"other_{name}" for name in coco.names))
+    none = Subject.from_toml(subject.to_toml(), skeleton, strangers)
+    np.testing.assert_array_equal(none.places(skeleton, strangers), 1.1 * coco.positions)
+
+
+def test_a_subject_of_before_bodies_were_noted_is_read_by_names(subject, skeleton, keypoints):
+    text = "\n".join(line for line in subject.to_toml().splitlines() if not line.startswith("body = "))
+    again = Subject.from_toml(text, skeleton, keypoints)
+    np.testing.assert_array_equal(again.offsets, subject.offsets)

@@ -1,12 +1,11 @@
 """What a session is fitted with, read from files or from the texts of a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from streamfit.cameras import Rig
 from streamfit.daemon.config import Config
-from streamfit.errors import InputError
 from streamfit.files import read_text
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.skeleton.keypoints import BUILT_IN
@@ -72,8 +71,9 @@ def changed_setup(default: Setup, cameras: str | None, keypoints: str | None, su
     if keypoints is None:
         return Setup(default.skeleton, rig, points, default.subject, default.subject_toml)
     if default.subject_toml is not None:
-        raise InputError("subject: the configured one is for other keypoints; send `subject` as well")
-    return Setup(default.skeleton, rig, points, Subject.generic(default.skeleton, points))
+        return Setup(default.skeleton, rig, points, default.subject.with_keypoints(points), default.subject_toml)
+    generic = Subject.generic(default.skeleton, points)
+    return Setup(default.skeleton, rig, points, replace(generic, scale=default.subject.scale))
 
 
 def _name_or_path(config: Config, name: str) -> str | Path:

@@ -47,6 +47,7 @@ def true_subject(skeleton: Skeleton, keypoints: KeypointSet, seed: int = 1) -> S
         wander=np.full(len(keypoints.names), SKIN),
         displacement=np.full(len(keypoints.names), SKIN),
         persistent=np.full(len(keypoints.names), PERSISTENT),
+        bodies=keypoints.bodies,
         fit={"method": "truth"},
     )
 

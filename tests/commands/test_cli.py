@@ -49,7 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     motion = walk(skeleton, halpe, 2.0)
     write_session(folder / "walk.mcap", rig(), halpe, motion)
     write_session(folder / "later.mcap", rig(moved=0.4), halpe, motion)
-    (folder / "coco.toml").write_text(Subject.generic(skeleton, coco).to_toml())
+    other = Subject.generic(skeleton, coco).to_toml().replace('skeleton = "rajagopal"', 'skeleton = "humanoid"')
+    (folder / "other.toml").write_text(other)
     (folder / "words.mcap").write_text("not a recording\n" * 10)
     (folder / "file").touch()
     whole = (folder / "walk.mcap").read_bytes()
@@ -130,7 +131,7 @@ def test_help_imports_nothing_heavy(folder: Path) -> None:
         ("fit walk.mcap -o out --cameras cam_01,cam_77", "camera 'cam_77' is not in the calibration"),
         ("fit walk.mcap -o out --person eve", "person 'eve' is not in it; it has 0"),
         ("fit walk.mcap -o out --subject none.toml", "none.toml: no such file"),
-        ("fit walk.mcap -o out --subject coco.toml", "coco.toml: made for keypoint set 'coco17'"),
+        ("fit walk.mcap -o out --subject other.toml", "other.toml: made for skeleton 'humanoid'"),
         ("fit walk.mcap -o file", "file: cannot be made: File exists"),
         ("calibrate walk.mcap -o no/such/folder/s.toml", "cannot be written"),
         ("calibrate none.mcap -o s.toml", "cannot read none.mcap: No such file"),

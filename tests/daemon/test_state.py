@@ -182,9 +182,11 @@ def test_a_session_that_fits_the_configuration_no_more_is_said(tmp_path: Path) -
         assert client.ask("open", session="anna", subject=person)["ok"]
         wait_until(lambda: kept(tmp_path), "the state")
         kill(process)
+    state = tmp_path / "kept" / NAME
+    state.write_text(state.read_text().replace("rajagopal", "humanoid"))
     with daemon(tmp_path, config_text("body25", KEEP)) as process, Client(process.endpoints) as client:
         (alarm,) = client.status()["alarms"]
-        assert alarm.startswith("session anna is not resumed: subject: made for keypoint set 'coco17'")
+        assert alarm.startswith("session anna is not resumed: subject: made for skeleton 'humanoid'")
         assert client.status()["sessions"] == {}
 
 
