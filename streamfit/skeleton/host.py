@@ -18,6 +18,7 @@ class HostKinematics:
         data = self.data = mujoco.MjData(model)
         self._coordinate = skeleton.coordinate_joints
         coupled = (model.eq_type == int(mujoco.mjtEq.mjEQ_JOINT)) & (model.eq_obj2id >= 0)
+        coupled &= model.eq_active0.astype(bool)
         self._follower, self._leader = model.eq_obj1id[coupled], model.eq_obj2id[coupled]
         polynomial = model.eq_data[coupled, :5].T
         used = np.flatnonzero(polynomial.any(1))

@@ -15,8 +15,10 @@ from streamfit.errors import InputError
 
 ROOT_COORDINATES = 6
 """The first six coordinates move the root body: three translations, then three rotations."""
-
-
+FEET = ("talus", "calcn", "toes", "foot")
+"""What bodies are called whose place tells which way a model is drawn."""
+UPRIGHT = 0.8
+"""Cosine of the angle from below the root at which feet are, at least."""
 _ROOT_AXES = np.eye(3)[[0, 1, 2, 2, 0, 1]]
 
 
@@ -143,15 +145,21 @@ def _read(name: str, model: mujoco.MjModel, source: str) -> Skeleton:
         raise InputError(f"{source}: the root body must have three slide joints, then three hinge joints")
     if not np.allclose(model.jnt_axis[:6], _ROOT_AXES):
         raise InputError(f"{source}: the root must move along x, y, z and turn about z, x, y (tilt, list, rotation)")
+    _check_root(model, source)
+    # where the root is drawn in MuJoCo's world is no matter of the body: its coordinates alone place it in the ground
+    model.body_pos[1], model.body_quat[1] = 0.0, (1.0, 0.0, 0.0, 0.0)
+    _check_upright(model, source)
     joints = tuple(model.joint(j).name for j in range(model.njnt))
     couplings = tuple(
         Coupling(int(model.eq_obj1id[e]), int(model.eq_obj2id[e]), tuple(float(c) for c in model.eq_data[e, :5]))
         for e in range(model.neq)
-        if model.eq_type[e] == int(mujoco.mjtEq.mjEQ_JOINT) and model.eq_obj2id[e] >= 0
+        if model.eq_type[e] == int(mujoco.mjtEq.mjEQ_JOINT) and model.eq_obj2id[e] >= 0 and model.eq_active0[e]
     )
     for c in couplings:
         if model.jnt_bodyid[c.joint] != model.jnt_bodyid[c.master]:
             raise InputError(f"{source}: joint {joints[c.joint]!r} follows {joints[c.master]!r} of another body")
+        if c.joint < ROOT_COORDINATES or c.master < ROOT_COORDINATES:
+            raise InputError(f"{source}: joint {joints[c.joint]!r} follows {joints[c.master]!r}; the root must be free")
     dependent = {c.joint for c in couplings}
     free = [j for j in range(model.njnt) if j not in dependent]
     limited = model.jnt_limited[free].astype(bool)
@@ -171,6 +179,42 @@ def _read(name: str, model: mujoco.MjModel, source: str) -> Skeleton:
         upper=np.where(limited, model.jnt_range[free, 1], np.inf),
         calm=_calm(model, source)[free],
     )
+
+
+def _check_root(model: mujoco.MjModel, source: str) -> None:
+    """Refuse what the root's coordinates do not say."""
+    root = ROOT_COORDINATES
+    if (model.jnt_bodyid[:root] != 1).any() or model.body_parentid[1] != 0:
+        raise InputError(f"{source}: the first body must be the root, with all of its six joints")
+    if np.flatnonzero(model.body_parentid[1:] == 0).tolist() != [0]:
+        other = model.body(1 + int(np.flatnonzero(model.body_parentid[1:] == 0)[1])).name
+        raise InputError(
+            f"{source}: body {other!r} does not hang on the root; leave it out, or hang it on another body"
+        )
+    if np.abs(model.jnt_pos[:root]).max() > 1e-9:
+        raise InputError(f'{source}: the joints of the root must be at its origin; set their pos to "0 0 0"')
+    if (moved := np.flatnonzero(np.abs(model.qpos0) > 1e-9)).size:
+        name = model.joint(int(moved[0])).name
+        raise InputError(
+            f"{source}: joint {name!r} has a ref; every coordinate must be 0 as the body is drawn, set it to 0"
+        )
+
+
+def _check_upright(model: mujoco.MjModel, source: str) -> None:
+    """Refuse a body with feet that is not drawn upright in a frame with y up."""
+    feet = [b for b in range(1, model.nbody) if model.body(b).name.split("_")[0] in FEET]
+    if not feet:
+        return
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    way = data.xpos[feet].mean(0) - data.xpos[1]
+    if -way[1] < UPRIGHT * np.linalg.norm(way):
+        axis = int(np.argmax(np.abs(way)))
+        where = ("-" if way[axis] < 0.0 else "+") + "xyz"[axis]
+        raise InputError(
+            f"{source}: with every coordinate 0 the feet are on the {where} side of the root, not below it (-y): draw "
+            "the root's frame with x forward, y up and z to the right"
+        )
 
 
 def _calm(model: mujoco.MjModel, source: str) -> np.ndarray:
@@ -198,6 +242,11 @@ def _scale_groups(model: mujoco.MjModel, source: str) -> tuple[tuple[str, ...], 
         for element in range(start, start + model.tuple_size[t]):
             one, axis = int(model.tuple_objid[element]), int(model.tuple_objprm[element])
             if model.tuple_objtype[element] == int(mujoco.mjtObj.mjOBJ_BODY):
+                if size[one] >= 0:
+                    name = model.body(one).name
+                    raise InputError(
+                        f"{source}: body {name!r} is twice in scale groups, at last in {label!r}; keep one"
+                    )
                 size[one] = len(groups)
             elif model.tuple_objtype[element] == int(mujoco.mjtObj.mjOBJ_JOINT) and axis in (1, 2, 3):
                 centre[model.jnt_bodyid[one], axis - 1] = len(groups)

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from streamfit.errors import InputError
-from streamfit.skeleton import Skeleton
+from streamfit.skeleton import Kinematics, Skeleton
+from streamfit.skeleton.host import HostKinematics
 
 MIDLINE_ODD = {"pelvis_list", "pelvis_rotation", "pelvis_tz"} | {
     f"{part}_{move}" for part in ("lumbar", "neck") for move in ("bending", "rotation")
@@ -157,10 +158,11 @@ def test_a_file_that_is_no_model_is_one_line(tmp_path):
     assert "\n" not in str(error.value)
 
 
-POLE = """<mujoco><worldbody><body name="base">
-<joint name="tx" type="slide" axis="1 0 0"/><joint name="ty" type="slide" axis="0 1 0"/>
+ROOT = """<joint name="tx" type="slide" axis="1 0 0"/><joint name="ty" type="slide" axis="0 1 0"/>
 <joint name="tz" type="slide" axis="0 0 1"/><joint name="a" axis="0 0 1"/><joint name="b" axis="1 0 0"/>
-<joint name="c" axis="0 1 0"/><geom size=".1"/>
+<joint name="c" axis="0 1 0"/><geom size=".1"/>"""
+POLE = f"""<mujoco><worldbody><body name="base">
+{ROOT}
 <body name="tip" pos="0 1 0" euler="10 20 30">
 <joint name="bend" pos="0 .1 0" axis="0 0 1"/>
 <geom size=".1" name="ball"/></body></body></worldbody>
@@ -231,12 +233,69 @@ def test_a_bad_scale_group_is_one_line(tmp_path, element, hint):
         ('name="a" axis="0 0 1"', 'name="a" axis="0 1 0"', "turn about z, x, y"),
         ('<joint name="bend" pos="0 .1 0" axis="0 0 1"/>', '<joint name="bend" type="ball"/>', "slide and hinge"),
         ("<custom>", '<equality><joint joint1="bend" joint2="c"/></equality><custom>', "'bend' follows 'c'"),
+        (
+            "<custom>",
+            '<equality><joint joint1="b" joint2="c"/></equality><custom>',
+            "'b' follows 'c'; the root must be",
+        ),
+        ('name="b" axis', 'name="b" pos="0 .1 0" axis', "joints of the root must be at its origin"),
+        ('name="bend" pos', 'name="bend" ref="20" pos', "joint 'bend' has a ref"),
+        (
+            "</worldbody>",
+            '<body name="box"><geom size=".1"/></body></worldbody>',
+            "body 'box' does not hang on the root",
+        ),
+        ('name="tip"', 'name="calcn_r"', r"the feet are on the \+y side of the root, not below it"),
+        (TIP, TIP + TIP, "body 'tip' is twice in scale groups"),
+        (ROOT, '<freejoint/><geom size=".1"/>', "write a free root as three slides"),
     ],
 )
 def test_a_model_of_another_kind_is_one_line(tmp_path, was, becomes, hint):
     path = tmp_path / "pole.xml"
     assert was in POLE
-    path.write_text(POLE.replace(was, becomes))
+    text = POLE.replace(was, becomes)
+    path.write_text(text.replace('objname="tip"', 'objname="calcn_r"') if becomes == 'name="calcn_r"' else text)
     with pytest.raises(InputError, match=hint) as error:
         Skeleton.load(path)
     assert "\n" not in str(error.value)
+
+
+def test_a_root_that_is_drawn_turned_is_put_upright(tmp_path):
+    """As models with z up have it: all else is as MuJoCo has it, but for that turn."""
+    path = tmp_path / "pole.xml"
+    path.write_text(POLE.replace('<body name="base">', '<body name="base" pos=".1 .2 .9" euler="90 0 0">'))
+    pole, drawn = Skeleton.load(path), mujoco.MjModel.from_xml_path(str(path))
+    q = np.array([0.3, -0.2, 0.1, 0.4, -0.5, 0.6, 0.7])
+    given, ours = mujoco.MjData(drawn), mujoco.MjData(pole.model)
+    given.qpos[:] = ours.qpos[:] = q
+    mujoco.mj_kinematics(drawn, given)
+    mujoco.mj_kinematics(pole.model, ours)
+    turn = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    np.testing.assert_allclose(given.xpos[1:], ours.xpos[1:] @ turn.T + [0.1, 0.2, 0.9], atol=1e-12)
+    kinematics = Kinematics(pole, np.array([0, 1]))
+    pose = kinematics.pose(q, np.ones(1))
+    np.testing.assert_allclose(pose.position, ours.xpos[1:], atol=1e-12)
+    np.testing.assert_allclose(pose.rotation, ours.xmat[1:].reshape(-1, 3, 3), atol=1e-12)
+    host = HostKinematics(pole, {"all": 1.0})
+    host.pose(q)
+    np.testing.assert_allclose(host.position, ours.xpos[1:], atol=1e-12)
+
+
+def test_a_constraint_that_is_switched_off_binds_nothing(tmp_path):
+    path = tmp_path / "pole.xml"
+    also = '<joint name="also" axis="1 0 0"/>'
+    two = POLE.replace('<geom size=".1" name', also + '<geom size=".1" name')
+    constraint = '<equality><joint joint1="also" joint2="bend" active="{}"/></equality><custom>'
+    for active, count in (("false", 8), ("true", 7)):
+        path.write_text(two.replace("<custom>", constraint.format(active)))
+        assert len(Skeleton.load(path).coordinates) == count
+
+
+def test_a_humanoid_whose_root_is_turned_stands_in_the_ground_frame(faults):
+    (path,) = (faults / "mjcf-rotated-root").glob("*.xml")
+    body = Skeleton.load(path)
+    data = mujoco.MjData(body.model)
+    mujoco.mj_kinematics(body.model, data)
+    assert data.body("pelvis").xpos.tolist() == [0.0, 0.0, 0.0]
+    assert data.body("calcn_r").xpos[1] < -0.7
+    assert data.body("torso").xpos[1] > 0.05
