@@ -55,9 +55,10 @@ class PersonSize(NamedTuple):
         """What is wrong and what to do, in a sentence; None where nothing is."""
         if self.unit == "m" or not np.isfinite(self.stature):
             return None
-        tall = f"The person would be {self.stature:.{0 if self.stature > 10.0 else 2}f} m tall: the rig is "
+        tall = f"The person would be {self.stature:.{0 if self.stature > 10.0 else 2}f} m tall"
+        tall += ": the units of cameras.toml are wrong, the rig is "
         if self.unit:
-            return f'{tall}in {UNITS[self.unit].plural}; say units = "{self.unit}" under [metadata] of cameras.toml.'
+            return f'{tall}in {UNITS[self.unit].plural}; say units = "{self.unit}" under [metadata].'
         if self.metres in TAKEN:
             what = f"{self.metres:.0f} times too small ({TAKEN[self.metres]}?); say units = {self.metres:.0f}"
         elif self.metres > 1.0:
@@ -67,7 +68,7 @@ class PersonSize(NamedTuple):
                 f"in units of about {100 * self.metres:.2g} cm (squares of the board?); say units = "
                 f"{self.metres:.2g}, or what they are exactly in metres,"
             )
-        return f"{tall}{what} under [metadata] of cameras.toml."
+        return f"{tall}{what} under [metadata]."
 
 
 def person_size(points: np.ndarray, keypoints: KeypointSet, skeleton: Skeleton) -> PersonSize:
@@ -113,7 +114,7 @@ def world_findings(points: np.ndarray, keypoints: KeypointSet, rig: Rig) -> list
         under = _below(points, rig, up)
         cameras = f", and {under} of {len(rig.cameras)} cameras would be below the floor" if under else ""
         text = f'The world is {what}: up = "{rig.up}" is not where people stand upright{cameras}'
-        return [Finding("poor", f'{text}; say up = "{axis}" under [metadata] of cameras.toml.')]
+        return [Finding("poor", f'{text}; say up = "{axis}" under [metadata].')]
     text = f'The world is tilted: people stand upright {np.degrees(tilt):.0f} degrees from up = "{rig.up}"'
     level = "turn the rig by its people: streamfit rig --level SESSION.mcap -o cameras.toml"
     return [Finding("usable" if tilt < TURNED else "poor", f"{text}; unless that is a slope, {level}.")]

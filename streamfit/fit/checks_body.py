@@ -7,6 +7,7 @@ import numpy as np
 
 from streamfit.fit.anatomy import WIDTHS, Build
 from streamfit.fit.calibration import Calibration
+from streamfit.fit.check_world import person_size
 from streamfit.fit.checks_views import listed
 from streamfit.fit.evidence import Evidence, Finding
 from streamfit.skeleton import KeypointSet, Skeleton
@@ -74,6 +75,8 @@ def size(evidence: Evidence, skeleton: Skeleton, keypoints: KeypointSet, tall: f
         if NOBODY[0] <= SKELETON_STATURE * spread <= NOBODY[1]:
             text = "The points are as far apart as a person's, but not as the keypoint set says they are"
             return [Finding("poor", f"{text}: is it that of the detector, in its order?")]
+        if (said := person_size(evidence.points, keypoints, skeleton).text) is not None:
+            return [Finding("poor", said)]
         text = f"The person would be {tall:.{0 if tall > 10.0 else 2}f} m tall: the units of cameras.toml are wrong"
         return [Finding("poor", f'{text}; translations must be in metres (or say units = "mm").')]
     if tall < SMALL:
