@@ -6,13 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from streamfit.cameras import Rig, project
-from streamfit.fit.calibrate import fit_bilevel
-from streamfit.fit.calibration import finish
+from streamfit.cameras import Lenses, Rig, project
+from streamfit.fit.bundle import calibrated_cameras, refined_rigs
 from streamfit.fit.residuals import Noise
 from streamfit.fit.swaps import Optics, Pairs
 from streamfit.fit.tracker import Tracker
-from streamfit.fit.trial import Trial
+from streamfit.fit.trial import Trial, lay_out
 from streamfit.fit.triangulate import triangulate
 
 RATE = 50.0
@@ -70,19 +69,18 @@ def test_a_person_is_followed(mixed):
     assert np.sqrt(np.square(errors).sum(-1).mean()) < 0.012
 
 
-def test_a_body_is_calibrated_and_the_cameras_are_refined(mixed):
-    """Bundle adjustment turns a fisheye back that has moved since its calibration, and leaves it a fisheye."""
-    moved = mixed.rig.cameras[3]
-    turn = cv2.Rodrigues(np.radians([0.0, 0.6, 0.0]))[0] @ cv2.Rodrigues(moved.rotation)[0]
-    calibrated = replace(moved, rotation=cv2.Rodrigues(turn)[0][:, 0], translation=-turn @ moved.centre)
-    cameras = [calibrated if c is moved else c for c in mixed.rig.cameras]
-    times = np.arange(0.0, 2.0, 0.04)
-    trial = Trial("turn", Rig(tuple(cameras), "z"), [(t, mixed.views(t)) for t in times])
-    found = finish(fit_bilevel([trial], mixed.skeleton, mixed.keypoints, refine=True))
-    (rig,) = found.subject.refined
-    assert [c.fisheye for c in rig.rig.cameras] == [c.fisheye for c in cameras]
-    assert np.degrees(rig.turned)[3] > 0.3
-    assert found.subject.scale["thigh_r"] == pytest.approx(mixed.subject.scale["thigh_r"], rel=0.03)
-    again = Rig.from_toml(rig.rig.to_toml())
-    lens = type(again.lenses())(*(x[3] for x in again.lenses()))
-    assert project(lens, mixed.points(0.0)).visible.all()
+def test_a_refined_fisheye_is_still_one(mixed):
+    trial = Trial("turn", mixed.rig, [(t, mixed.views(t)) for t in (0.0, 0.1, 0.2)])
+    layout = lay_out([trial], len(mixed.keypoints.names), 0.04, 0.03)
+    (one,) = refined_rigs(layout, [trial], calibrated_cameras(layout))
+    assert [c.fisheye for c in one.rig.cameras] == [c.fisheye for c in mixed.rig.cameras]
+    np.testing.assert_allclose(one.turned, 0.0, atol=1e-7)
+
+
+def test_rigs_with_and_without_a_fisheye_are_laid_out_together(scene, mixed):
+    trials = [Trial(name, s.rig, [(0.0, s.views(0.0))]) for name, s in (("plain", scene), ("mixed", mixed))]
+    lenses = lay_out(trials, len(mixed.keypoints.names), 0.04, 0.03).lenses
+    for r, one in enumerate((scene, mixed)):
+        for c in range(6):
+            lens = Lenses(*(x[r, c] for x in lenses))
+            np.testing.assert_allclose(project(lens, one.points(0.0)).pixels, one.pixels(0.0)[c], atol=1e-9)
