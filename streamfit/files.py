@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,17 @@ from streamfit.errors import InputError
 
 MAX_BYTES = 8 << 20
 MAX_DEPTH = 32
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_text(path: Path) -> str:
-    """The UTF-8 text of a file; `InputError` if it is missing or unreadable."""
+    """The text of a file, UTF-8 or with a byte order mark; `InputError` if it is missing or unreadable."""
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise InputError(f"{path}: larger than {MAX_BYTES >> 20} MiB, which no text file of ours is")
-        return content.decode("utf-8")
+        return content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:
@@ -37,7 +39,7 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
     if len(text) > MAX_BYTES:
         raise InputError(f"{source}: longer than {MAX_BYTES >> 20} MiB")
     try:
-        tables = tomllib.loads(text)
+        tables = tomllib.loads(text.removeprefix("\ufeff"))
     except RecursionError:
         raise InputError(f"{source}: not valid TOML: nested too deeply") from None
     except ValueError as error:  # a number of too many digits is one that tomllib does not turn into its own
