@@ -10,7 +10,7 @@ import click
 from streamfit.view.terminal import progress, run
 
 if TYPE_CHECKING:
-    from streamfit.imports.calibrations import Units
+    from streamfit.imports.picture_names import Meaning
 
 FILE = click.Path(path_type=Path)
 
@@ -355,7 +355,8 @@ def repair(session: Path, output: Path) -> None:
 @_command(
     "streamfit import Trial_1/ -o trial1.mcap                        a trial of a Pose2Sim project\n"
     "streamfit import json/ --calibration Calib.qca.txt --keypoints body25b --fps 60 -o walk.mcap\n"
-    "streamfit import Calib.qca.txt -o cameras.toml\n"
+    "streamfit import Calib.qca.txt -o cameras.toml                  or camera_array.toml, intri.yml, a folder\n"
+    "streamfit import Trial_1/ --map cam1_json=cam_a --map cam2_json=cam_b --offset cam_b=0.04 -o trial1.mcap\n"
     "streamfit import markers.osim -o markers.toml",
     name="import",
 )
@@ -374,8 +375,20 @@ def repair(session: Path, output: Path) -> None:
     "--map", "folders", metavar="FOLDER=CAMERA", multiple=True, help="Which folder is of which camera; repeatable."
 )
 @click.option(
-    "--units", type=click.Choice(["auto", "m", "mm"]), default="auto", show_default=True, help="Of the calibration."
+    "--offset", "offsets", metavar="CAMERA=S", multiple=True, help="s to add to the times of a camera; repeatable."
 )
+@click.option(
+    "--names",
+    type=click.Choice(["auto", "frames", "s", "ms", "us", "ns"]),
+    default="auto",
+    show_default=True,
+    help="Numbers in the pictures' names: of frames, or times.",
+)
+@click.option("--shares", is_flag=True, help="Coordinates are 0 to 1, from edge to edge of the picture.")
+@click.option(
+    "--units", metavar="m|cm|mm|M", default="auto", show_default=True, help="Of the calibration, or the m of one unit."
+)
+@click.option("--size", metavar="WxH", help="Of the pictures that were calibrated, px, where it does not say.")
 @click.option(
     "--up", type=click.Choice(["x", "-x", "y", "-y", "z", "-z"]), help="Of its world.  [default: as it says, or z]"
 )
@@ -386,22 +399,61 @@ def import_(
     keypoints: str | None,
     rate: float | None,
     folders: tuple[str, ...],
-    units: "Units",
+    offsets: tuple[str, ...],
+    names: "Meaning",
+    shares: bool,
+    units: str,
+    size: str | None,
     up: str | None,
 ) -> None:
     """Make a session of what other software has recorded.
 
-    SOURCE is a folder with one folder of OpenPose's JSON files per camera; its calibration may be that of Pose2Sim,
-    Anipose, Caliscope, FreeMoCap, Qualisys or OpenCV. Or such a calibration alone, which becomes a cameras.toml; or
-    the markers of an OpenSim model or .trc, which become a keypoint set.
+    SOURCE is a folder with one folder of OpenPose's JSON files per camera (a trial of Pose2Sim: pose-associated/, else
+    pose-sync/, else pose/); its calibration may be that of Pose2Sim, Anipose, Caliscope, FreeMoCap, Qualisys,
+    EasyMocap, OpenCV or ROS. Or such a calibration alone, which becomes a cameras.toml; or the markers of an OpenSim
+    model or .trc, which become a keypoint set. Folders belong to the cameras that they are named as. One person is
+    imported; where a picture shows several, the one about whom most cameras agree.
     """
     from streamfit.commands.import_session import ImportOptions, import_source
+    from streamfit.imports.recording import Reading
 
     named = {folder: camera for folder, _, camera in (pair.partition("=") for pair in folders)}
-    options = ImportOptions(calibration, keypoints, rate, named, units, up)
+    reading = Reading(rate, named, _offsets(offsets), names, shares)
+    options = ImportOptions(calibration, keypoints, reading, units, up, _picture_size(size))
     with progress() as show:
         done = import_source(source, output, options, show)
     click.echo(done)
+
+
+def _offsets(pairs: tuple[str, ...]) -> dict[str, float]:
+    """`cam_02=0.12` as seconds by camera."""
+    from math import isfinite
+
+    from streamfit.errors import InputError
+
+    out: dict[str, float] = {}
+    for pair in pairs:
+        camera, _, seconds = pair.rpartition("=")
+        try:
+            value = float(seconds)
+        except ValueError:
+            value = float("nan")
+        if not camera or not isfinite(value):
+            raise InputError(f"--offset {pair}: must be CAMERA=S, as cam_02=0.12")
+        if camera in out:
+            raise InputError(f"--offset {pair}: {camera} has one already")
+        out[camera] = value
+    return out
+
+
+def _picture_size(text: str | None) -> tuple[int, int] | None:
+    """`1920x1080` as width and height."""
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise click.BadParameter(f"{text!r} is not as 1920x1080", param_hint="--size")
+    return int(width), int(height)
 
 
 @_command("streamfit keys /etc/streamfit detectors gait-lab-screen")

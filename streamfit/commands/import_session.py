@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
 
 from streamfit.cameras import Rig
 from streamfit.errors import InputError
-from streamfit.imports.calibrations import Units, read_calibration
+from streamfit.imports.calibration_files import calibration_beside, calibration_in
+from streamfit.imports.calibrations import read_calibration
 from streamfit.imports.marker_sets import read_markers
-from streamfit.imports.openpose import Frames, read_frames
 from streamfit.imports.pose2sim import find_parts
+from streamfit.imports.recording import Reading, Recording, read_recording
+from streamfit.imports.timeline import Instant
+from streamfit.imports.units import spread_of
 from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.view.terminal import Show
@@ -27,11 +28,11 @@ class ImportOptions:
 
     calibration: tuple[Path, ...] = ()
     keypoints: str | None = None
-    rate: float | None = None
-    folders: dict[str, str] | None = None
-    """Camera of each folder, by name."""
-    units: Units = "auto"
+    reading: Reading = field(default_factory=Reading)
+    units: str = "auto"
     up: str | None = None
+    size: tuple[int, int] | None = None
+    """Of the pictures that were calibrated, px."""
 
 
 def import_source(source: Path, output: Path, options: ImportOptions, show: Show) -> str:
@@ -41,15 +42,18 @@ def import_source(source: Path, output: Path, options: ImportOptions, show: Show
     """
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
-    if source.is_dir():
+    if source.is_dir() and output.suffix != ".toml":
         return _session(source, output, options, show)
     if output.suffix != ".toml":
         raise InputError(f"{source} is no folder of detections; of a file only a .toml can be made, not {output.name}")
     if source.suffix in (".osim", ".trc"):
         return _marker_set(source, output)
-    rig = read_calibration([source, *options.calibration], options.units, options.up)
-    _write(output, rig.to_toml())
-    return f"{output}: {_described(rig)}"
+    files = [source] if source.is_file() else calibration_in(source) or calibration_beside(source)
+    if not files:
+        raise InputError(f"{source}: no calibration in it; name its files, one as SOURCE, the others as --calibration")
+    calibration = read_calibration([*files, *options.calibration], options.units, options.up, options.size)
+    _write(output, calibration.rig.to_toml())
+    return "\n".join([f"{output}: {_described(calibration.rig)}", *calibration.notes])
 
 
 def _marker_set(source: Path, output: Path) -> str:
@@ -62,73 +66,54 @@ def _marker_set(source: Path, output: Path) -> str:
 
 def _session(source: Path, output: Path, options: ImportOptions, show: Show) -> str:
     parts = find_parts(source)
-    calibration = options.calibration or tuple(parts.calibration)
-    if not calibration:
+    files = options.calibration or tuple(parts.calibration)
+    if not files:
         raise InputError(f"{source}: no calibration in it or above; name one with --calibration FILE")
-    rig = read_calibration(calibration, options.units, options.up)
-    cameras = _cameras_of(parts.folders, rig, options.folders or {})
-    rate = options.rate or parts.rate
-    if rate is None:
-        raise InputError(f"{source}: at which rate it was filmed is not known; say --fps 60")
-    frames: dict[str, Frames] = {}
-    for camera, folder in cameras.items():
-        show("reading", len(frames) / len(cameras))
-        frames[camera] = read_frames(folder)
-    keypoints = _keypoint_set(source, options.keypoints or parts.keypoints, frames)
-    numbers = sorted({number for seen in frames.values() for number in seen.people})
+    calibration = read_calibration(files, options.units, options.up, options.size)
+    reading = options.reading if options.reading.rate else replace(options.reading, rate=parts.rate)
+    recording = read_recording(source, parts.folders, calibration, reading, show)
+    keypoints = _keypoint_set(source, options.keypoints or parts.keypoints, recording.keypoints)
+    _write_session(output, calibration.rig, keypoints, recording, reading.offsets, show)
+    lines = [
+        f"{output}: {len(recording.instants)} instants at {recording.rate:.4g} Hz, {keypoints.name}, "
+        f"{_described(calibration.rig)}",
+        f"read: {parts.note or source}; calibration: {', '.join(path.name for path in files)}",
+    ]
+    return "\n".join([*lines, *recording.notes, *calibration.notes])
+
+
+def _write_session(
+    output: Path, rig: Rig, keypoints: KeypointSet, recording: Recording, shifted: Collection[str], show: Show
+) -> None:
     name = output.stem if is_name(output.stem) else "imported"
     try:
         with SessionWriter(output, rig.to_toml(), keypoints.to_toml()) as writer:
-            for done, number in enumerate(range(numbers[0], numbers[-1] + 1)):
-                t = done / rate
-                payload = encode(
-                    {"v": VERSION, "type": "keypoints", "session": name, "t": t, "frame": number}
-                    | {"views": _views(frames, number)}
-                )
-                writer.write("keypoints", payload, round(t * 1e9), round(t * 1e9))
-                show("writing", done / len(numbers))
+            for done, instant in enumerate(recording.instants):
+                views = _views(instant, recording, shifted)
+                fields = {"v": VERSION, "type": "keypoints", "session": name, "t": instant.t, "views": views}
+                frame = instant.pictures[0].number
+                if isinstance(frame, int) and frame < 2**63:
+                    fields["frame"] = frame
+                stamp = round(instant.t * 1e9)
+                writer.write("keypoints", encode(fields), stamp, stamp)
+                show("writing", done / len(recording.instants))
     except OSError as error:
         raise InputError(f"{output}: cannot be written: {error.strerror or error}") from None
-    several = sum(len(people) > 1 for seen in frames.values() for people in seen.people.values())
-    lines = [f"{output}: {numbers[-1] - numbers[0] + 1} instants at {rate:g} Hz, {keypoints.name}, {_described(rig)}"]
-    if several:
-        lines.append(f"in {several} pictures are several people: the one seen with most confidence was taken")
-    return "\n".join(lines)
 
 
-def _views(frames: dict[str, Frames], number: int) -> list[dict[str, object]]:
-    seen = {camera: of.clearest(number) for camera, of in frames.items()}
-    return [{"camera": camera, "xyc": np.float32(xyc)} for camera, xyc in seen.items() if xyc is not None]
+def _views(instant: Instant, recording: Recording, shifted: Collection[str]) -> list[dict[str, object]]:
+    """The views of an instant; with their own time where it is not the instant's, or was corrected."""
+    views: list[dict[str, object]] = []
+    for picture in instant.pictures:
+        xyc = recording.views.get((picture.camera, picture.number))
+        if xyc is not None:
+            own = {"t": picture.t} if picture.camera in shifted or picture.t != instant.t else {}
+            views.append({"camera": picture.camera, **own, "xyc": xyc.astype("float32")})
+    return views
 
 
-def _cameras_of(folders: Sequence[Path], rig: Rig, named: dict[str, str]) -> dict[str, Path]:
-    """The folder of each camera: as it is said, else that whose name holds the camera's, else in order."""
-    for folder, camera in named.items():
-        if folder not in [path.name for path in folders]:
-            raise InputError(f"no folder {folder!r} of detections; there are {', '.join(p.name for p in folders)}")
-        if camera not in rig.names:
-            raise InputError(f"camera {camera!r} is not in the calibration; it has {', '.join(rig.names)}")
-    if named:
-        return {named[path.name]: path for path in folders if path.name in named}
-    plain = {camera: _plain(camera) for camera in rig.names}
-    by_name = {c: [p for p in folders if plain[c] in _plain(p.name)] for c in rig.names}
-    if all(len(paths) == 1 for paths in by_name.values()):
-        return {camera: paths[0] for camera, paths in by_name.items()}
-    if len(folders) != len(rig.names):
-        raise InputError(
-            f"{len(folders)} folders of detections ({', '.join(p.name for p in folders)}) for {len(rig.names)} cameras "
-            f"({', '.join(rig.names)}): say which is which with --map FOLDER=CAMERA"
-        )
-    return dict(zip(rig.names, folders, strict=True))
-
-
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
-
-
-def _keypoint_set(source: Path, name: str | None, frames: dict[str, Frames]) -> KeypointSet:
-    count = next((seen.keypoints for seen in frames.values() if seen.keypoints is not None), None)
-    if count is None:
+def _keypoint_set(source: Path, name: str | None, count: int) -> KeypointSet:
+    if not count:
         raise InputError(f"{source}: nobody was seen in any picture")
     if name is None:
         raise InputError(
@@ -141,9 +126,11 @@ def _keypoint_set(source: Path, name: str | None, frames: dict[str, Frames]) -> 
 
 
 def _described(rig: Rig) -> str:
-    centres = np.array([camera.centre for camera in rig.cameras])
-    spread = float(np.linalg.norm(centres[:, None] - centres, axis=-1).max())
-    return f"{len(rig.names)} cameras ({', '.join(rig.names)}) up to {spread:.1f} m apart, {rig.up} up"
+    fisheyes = sum(camera.fisheye for camera in rig.cameras)
+    lenses = f", {fisheyes} with fisheye lenses" if fisheyes else ""
+    apart = f"up to {spread_of(rig.cameras):.1f} m apart, " if len(rig.cameras) > 1 else ""
+    plural = "s" if len(rig.cameras) > 1 else ""
+    return f"{len(rig.names)} camera{plural} ({', '.join(rig.names)}) {apart}{rig.up} up{lenses}"
 
 
 def _write(path: Path, text: str) -> None:

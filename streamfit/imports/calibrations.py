@@ -3,74 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import cv2
-import numpy as np
-
-from streamfit.cameras import Camera, Rig, read_camera
+from streamfit.caliscope import camera_tables
+from streamfit.cameras import Rig, read_camera
 from streamfit.errors import InputError
 from streamfit.files import parse_toml, read_text
-from streamfit.imports.opencv_storage import read_storage
+from streamfit.imports.easymocap import is_easymocap, read_easymocap
+from streamfit.imports.found import Found
+from streamfit.imports.opencv_storage import Size, read_storage
 from streamfit.imports.qualisys import is_qualisys, read_qualisys
-
-Units = Literal["auto", "m", "mm"]
-HALL = 100.0
-"""m between two cameras at most; numbers beyond that are millimetres."""
+from streamfit.imports.storage_tree import read_tree
+from streamfit.imports.units import guessed_metres, metres_of
 
 
-def read_calibration(paths: Sequence[Path], units: Units = "auto", up: str | None = None) -> Rig:
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """A rig in metres, and what was found on the way, a line each."""
+
+    rig: Rig
+    unit: float
+    """m of one unit of its translations."""
+    units_known: bool
+    """Whether somebody said so, or it was guessed."""
+    notes: tuple[str, ...] = ()
+
+
+def read_calibration(
+    paths: Sequence[Path], units: str = "auto", up: str | None = None, size: Size | None = None
+) -> Calibration:
     """The rig of a calibration in one file or one per camera. Raises InputError.
 
-    TOML as Anipose, Caliscope, FreeMoCap and Pose2Sim write it, `.qca.txt` of Qualisys, or OpenCV's FileStorage. `up`
-    is the world's axis where the file does not say; without units ("auto") a rig too large for metres is in mm.
+    TOML as Anipose, Caliscope, FreeMoCap and Pose2Sim write it, `.qca.txt` of Qualisys, OpenCV's FileStorage, ROS, or
+    EasyMocap's pair of files. `units`: see `metres_of`; `up` is the world's axis and `size` the pictures' where the
+    files do not say.
     """
-    cameras: list[Camera] = []
-    said = None
-    for path in paths:
-        if path.suffix == ".toml":
-            found, said = _toml(path)
-        elif path.suffix in (".yml", ".yaml", ".json") or not is_qualisys(read_text(path)):
-            found = read_storage(path)
-        else:
-            found = read_qualisys(path)
-        cameras += found
+    parts = _parts(paths, size)
+    cameras = [camera for part in parts for camera in part.cameras]
     names = [camera.name for camera in cameras]
     if twice := {name for name in names if names.count(name) > 1}:
         raise InputError(f"{paths[0]}: two cameras are named {sorted(twice)[0]!r}; give each its own name")
-    centres = np.array([camera.centre for camera in cameras])
-    spread = float(np.linalg.norm(centres[:, None] - centres, axis=-1).max())
-    if units == "mm" or (units == "auto" and spread > HALL):
-        cameras = [replace(camera, translation=1e-3 * camera.translation) for camera in cameras]
-    rig = Rig(tuple(cameras), up or said or "z")
-    return Rig.from_toml(rig.to_toml(), str(paths[0]))  # as the file that is written will be read
+    source = str(paths[0])
+    stated = {part.metres for part in parts if part.metres is not None}
+    said = metres_of(units)
+    if stated and (len(stated) > 1 or any(part.metres is None for part in parts)):
+        raise InputError(f"{source}: some of the files say their units and others not; import them one by one")
+    if said is not None and stated - {said}:
+        raise InputError(f"{source}: its units are known ({1000 * stated.pop():g} mm), not --units {units}")
+    metres = said or next(iter(stated), None) or guessed_metres(cameras, source)
+    scaled = tuple(replace(camera, translation=metres * camera.translation) for camera in cameras)
+    rig = Rig(scaled, up or next((part.up for part in parts if part.up), None) or "z")
+    rig = Rig.from_toml(rig.to_toml(), source)  # as the file that is written will be read
+    return Calibration(rig, metres, bool(said or stated), tuple(note for part in parts for note in part.notes))
 
 
-def _toml(path: Path) -> tuple[list[Camera], str | None]:
-    """The cameras as they stand in the file, and what it says is up. Those marked `ignore` (Caliscope) are left out."""
+def _parts(paths: Sequence[Path], size: Size | None) -> list[Found]:
+    parts: list[Found] = []
+    easymocap: dict[Path, dict[str, Any]] = {}
+    for path in paths:
+        if path.suffix.lower() == ".toml":
+            parts.append(_toml(path))
+        elif is_qualisys(read_text(path)):
+            parts.append(read_qualisys(path))
+        elif is_easymocap(tree := read_tree(path)):
+            easymocap[path] = tree
+        else:
+            parts.append(read_storage(path, tree, size))
+    return [*parts, read_easymocap(easymocap, size)] if easymocap else parts
+
+
+def _toml(path: Path) -> Found:
+    """The cameras as they stand in the file. Those marked `ignore` (Caliscope) are left out."""
     tables = parse_toml(read_text(path), str(path))
     metadata = tables.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    metres = 1e-3 if metadata.get("units") == "mm" else 1.0
-    cameras = [
-        read_camera(key, _as_vector(table), metres, f"{path}: [{key}]")
-        for key, table in tables.items()
-        if isinstance(table, dict) and "matrix" in table and table.get("ignore") is not True
-    ]
+    unit, up = metadata.get("units"), metadata.get("up")
+    if unit not in (None, "m", "mm"):
+        raise InputError(f"{path}: [metadata] units = {str(unit)[:20]!r} is not 'm' or 'mm'")
+    used = camera_tables(tables, str(path))
+    cameras = tuple(read_camera(key, table, 1.0, f"{path}: [{key}]") for key, table in used.items())
     if not cameras:
         raise InputError(f"{path}: no camera in it; each needs a table with matrix, distortions, rotation, translation")
-    up = metadata.get("up")
-    return cameras, up if isinstance(up, str) else None
+    ignored = [key for key, table in {**tables, **_inner(tables)}.items() if _is_ignored(table)]
+    notes = (f"left out, as the file says (ignore): {', '.join(ignored)}",) if ignored else ()
+    metres = {None: None, "m": 1.0, "mm": 1e-3}[unit]
+    return Found(cameras, metres, up if isinstance(up, str) else None, notes)
 
 
-def _as_vector(table: dict[str, Any]) -> dict[str, Any]:
-    """The table with its rotation as a vector, also where it is a matrix."""
-    try:
-        matrix = np.array(table.get("rotation"), float)
-    except (TypeError, ValueError):
-        return table
-    if matrix.shape != (3, 3):
-        return table
-    return table | {"rotation": cv2.Rodrigues(matrix)[0][:, 0].tolist()}
+def _inner(tables: dict[str, Any]) -> dict[str, Any]:
+    cameras = tables.get("cameras")
+    return cameras if isinstance(cameras, dict) else {}
+
+
+def _is_ignored(table: Any) -> bool:
+    return isinstance(table, dict) and "matrix" in table and table.get("ignore") is True

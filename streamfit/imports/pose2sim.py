@@ -8,6 +8,8 @@ from typing import Any
 
 from streamfit.errors import InputError
 from streamfit.files import parse_toml, read_text
+from streamfit.imports.calibration_files import calibration_beside
+from streamfit.imports.pairing import natural
 
 SETS = {
     "BODY_25B": "body25b",
@@ -20,52 +22,60 @@ SETS = {
     "BODY": "coco17",
     "BLAZEPOSE": "mediapipe33",
 }
+DETECTIONS = ("pose-associated", "pose-2d-tracked", "pose-sync", "pose", "pose-2d")
+"""Folders of a trial, those made of others before these: people told apart, videos synchronised, as detected."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Folders of detections, one per camera in order of their names, and what is known of them."""
+    """Folders of detections, one per camera in natural order of their names, and what is known of them."""
 
     folders: list[Path]
     calibration: list[Path]
     rate: float | None = None
     keypoints: str | None = None
+    note: str = ""
+    """Which of the trial's folders they are, where there are several."""
 
 
 def find_parts(folder: Path) -> Source:
-    """The parts of a trial's folder, of its `pose` folder, or of any that holds folders of JSON files. InputError.
+    """The parts of a trial's folder, of one of its `DETECTIONS`, or of any with folders of JSON files. InputError.
 
     Calibration and configuration are looked for there and up to three folders above, as Pose2Sim lays them out.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    folders = next((found for place in (folder, folder / "pose") if (found := _with_json(place))), None)
-    if folders is None:
-        trials = sorted({str(path.parent.relative_to(folder)) for path in folder.glob("*/pose")})
-        hint = f"; name one of its trials: {', '.join(trials)}" if trials else ", one folder of JSON files per camera"
+    found = {name: inner for name in DETECTIONS if (inner := _with_json(folder / name))}
+    name, folders = next(iter(found.items()), ("", _with_json(folder)))
+    if not folders:
+        trials = {path.parent.relative_to(folder) for path in folder.glob("*/pose*") if _with_json(path)}
+        names = ", ".join(sorted(map(str, trials), key=natural))
+        hint = f"; name one of its trials: {names}" if trials else ", one folder of JSON files per camera"
         raise InputError(f"{folder}: no detections in it{hint}")
     calibration: list[Path] = []
     config: dict[str, Any] = {}
     for place in [folder, *folder.resolve().parents[:3]]:
-        calibration = calibration or _calibration(place)
+        calibration = calibration or calibration_beside(place)
         if (place / "Config.toml").is_file():
             config = _merged(parse_toml(read_text(place / "Config.toml"), str(place / "Config.toml")), config)
-    rate = config.get("project", {}).get("frame_rate")
-    model = config.get("pose", {}).get("pose_model", config.get("pose-2d", {}).get("pose_model"))
+    rate, model = _entry(config, "project", "frame_rate"), _entry(config, "pose", "pose_model")
+    model = model or _entry(config, "pose-2d", "pose_model")
     known = SETS.get(str(model).upper()) if model else None
-    return Source(folders, calibration, float(rate) if type(rate) in (int, float) else None, known)
+    others = [other for other in found if other != name]
+    note = f"{name}/" + (f" (not {' or '.join(f'{other}/' for other in others)})" if others else "") if name else ""
+    return Source(folders, calibration, float(rate) if type(rate) in (int, float) else None, known, note)
 
 
 def _with_json(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(inner for inner in folder.iterdir() if inner.is_dir() and next(inner.glob("*.json"), None))
+    inner = [path for path in folder.iterdir() if path.is_dir() and "calib" not in path.name.lower()]
+    return sorted((path for path in inner if next(path.glob("*.json"), None)), key=lambda path: natural(path.name))
 
 
-def _calibration(folder: Path) -> list[Path]:
-    places = [p for p in folder.iterdir() if p.is_dir() and "calib" in p.name.lower()] if folder.is_dir() else []
-    found = [path for place in sorted(places) for kind in ("*.toml", "*.qca.txt") for path in sorted(place.glob(kind))]
-    return found[:1]
+def _entry(config: dict[str, Any], table: str, key: str) -> Any:
+    inner = config.get(table)
+    return inner.get(key) if isinstance(inner, dict) else None
 
 
 def _merged(outer: dict[str, Any], inner: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,11 +13,17 @@ import numpy as np
 from streamfit.cameras import Camera
 from streamfit.errors import InputError
 from streamfit.files import read_text
+from streamfit.imports.found import Found
 
 SUBPIXEL = 64.0
 """Of the pixels in which lengths on the sensor, and so its coefficients of distortion, are stated."""
 OURS = np.diag([1.0, -1.0, -1.0])
 """From the axes of a Qualisys camera, which looks along its -z with y up, to those of OpenCV."""
+NO_MODEL = ("", "none", "n/a")
+VIDEO = re.compile(r"video|hybrid|oqus\s*\d+\s*c", re.IGNORECASE)
+"""Models that film; the others (Miqus M3, Arqus ..) see markers alone. Those of no stated model are taken to film."""
+FRACTIONS = (Fraction(1), Fraction(2, 3), Fraction(1, 2), Fraction(1, 3), Fraction(1, 4))
+"""Of the sensor's pixels in its lower resolutions: 1080p, 720p, 540p .. of a sensor of 1088 lines."""
 
 
 def is_qualisys(text: str) -> bool:
@@ -23,39 +31,96 @@ def is_qualisys(text: str) -> bool:
     return "<calibration" in text[:2000] and "<camera" in text
 
 
-def read_qualisys(path: Path) -> list[Camera]:
-    """The cameras of a `.qca.txt`, in metres; names are their serial numbers. Raises InputError.
+def read_qualisys(path: Path) -> Found:
+    """The video cameras of a `.qca.txt`; names are their serial numbers. Raises InputError.
 
-    Places are stated in mm, and distortion as Pose2Sim reads it. Pixels are those of the marker image's field of view.
+    Places are stated in mm, and distortion as Pose2Sim reads it, with the third radial term, which Pose2Sim leaves
+    out. Lengths in the picture are stated in pixels of the full sensor: at a lower `video_resolution` the picture has
+    fewer. Cameras for markers and cameras that are not calibrated are left out, and said.
     """
     try:
-        root = ElementTree.fromstring(read_text(path).encode())
-    except ElementTree.ParseError as error:
+        root = ElementTree.fromstring(read_text(path))
+    except (ElementTree.ParseError, ValueError) as error:
         raise InputError(f"{path}: not XML as Qualisys writes it: {error}") from None
-    cameras = [_camera(element, f"{path}: camera {n}") for n, element in enumerate(root.iter("camera"), start=1)]
-    if not cameras:
+    elements = list(root.iter("camera"))
+    if not elements:
         raise InputError(f"{path}: no <camera> in it; export the calibration from QTM once more")
-    return cameras
+    cameras, left_out, notes = [], [], []
+    for n, element in enumerate(elements, start=1):
+        name = element.get("serial") or str(n)
+        if why := _unusable(element):
+            left_out.append(f"{name} ({why})")
+            continue
+        camera = _camera(element, name, f"{path}: camera {name}")
+        cameras.append(camera)
+        if camera.distortions[4] != 0.0:
+            notes.append(name)
+    if not cameras:
+        raise InputError(f"{path}: no calibrated video camera in it: {', '.join(left_out)}")
+    said = [f"left out: {', '.join(left_out)}"] if left_out else []
+    said += [f"the third radial term of {', '.join(notes)} is used"] if notes else []
+    return Found(tuple(cameras), metres=1e-3, notes=tuple(said))
 
 
-def _camera(element: ElementTree.Element, where: str) -> Camera:
+def _unusable(element: ElementTree.Element) -> str:
+    """Why this is no calibrated video camera, or ""."""
+    model = element.get("model", "").strip()
+    if model.lower() not in NO_MODEL and not VIDEO.search(model):
+        return f"{model}, a camera for markers"
+    if element.get("calibrated", "true").strip().lower() in ("false", "0") or element.get("active") == "0":
+        return "not calibrated"
+    transform, intrinsic = element.find("transform"), element.find("intrinsic")
+    if transform is None or intrinsic is None:
+        return "" if transform is intrinsic else "not calibrated"
+    stated = [*transform.attrib.values(), intrinsic.get("focalLengthU", "1")]
+    return "not calibrated" if any(value.strip().lower() == "nan" for value in stated) else ""
+
+
+def _camera(element: ElementTree.Element, name: str, where: str) -> Camera:
     if element.get("viewrotation", "0") != "0":
         raise InputError(f"{where}: viewrotation {element.get('viewrotation')} is not supported; export it unrotated")
-    view, transform, intrinsic = (_child(element, name, where) for name in ("fov_video", "transform", "intrinsic"))
+    view, transform, intrinsic = (_child(element, child, where) for child in ("fov_video", "transform", "intrinsic"))
     left, top, right, bottom = (_number(view, key, where) for key in ("left", "top", "right", "bottom"))
     rotation = OURS @ [[_number(transform, f"r{i}{j}", where) for j in (1, 2, 3)] for i in (1, 2, 3)]
-    centre = 1e-3 * np.array([_number(transform, key, where) for key in ("x", "y", "z")])
+    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3):
+        raise InputError(f"{where}: <transform> holds no rotation")
+    centre = np.array([_number(transform, key, where) for key in ("x", "y", "z")])
     keys = ("focalLengthU", "focalLengthV", "centerPointU", "centerPointV")
     fx, fy, cx, cy = (_number(intrinsic, key, where) / SUBPIXEL for key in keys)
     keys = ("radialDistortion1", "radialDistortion2", "tangentalDistortion1", "tangentalDistortion2")
+    lens = [_number(intrinsic, key, where) / SUBPIXEL for key in keys]
+    third = 0.0 if intrinsic.get("radialDistortion3") is None else _number(intrinsic, "radialDistortion3", where)
+    width, height = right - left + 1.0, bottom - top + 1.0
+    if not (1.0 <= width <= 1e5 and 1.0 <= height <= 1e5):
+        raise InputError(f"{where}: <fov_video> of {width:g} x {height:g} px is no picture")
+    part = _part_of_sensor(element, width, height, where)
+    # the centre of the first pixel is (0, 0) before and after
+    cx, cy = (part * (value + 0.5) - 0.5 for value in (cx - left, cy - top))
     return Camera(
-        name=element.get("serial") or where.rpartition(" ")[2],
-        size=(int(right - left) + 1, int(bottom - top) + 1),
-        matrix=np.array([[fx, 0.0, cx - left], [0.0, fy, cy - top], [0.0, 0.0, 1.0]]),
-        distortions=np.array([*(_number(intrinsic, key, where) / SUBPIXEL for key in keys), 0.0]),
+        name=name,
+        size=(max(1, round(part * width)), max(1, round(part * height))),
+        matrix=np.array([[part * fx, 0.0, cx], [0.0, part * fy, cy], [0.0, 0.0, 1.0]]),
+        distortions=np.array([*lens, third / SUBPIXEL]),
         rotation=cv2.Rodrigues(rotation)[0][:, 0],
         translation=-rotation @ centre,
     )
+
+
+def _part_of_sensor(element: ElementTree.Element, width: float, height: float, where: str) -> float:
+    """Pixels of the picture for one of the sensor, by `video_resolution` (`540p`). Raises InputError."""
+    said = element.get("video_resolution", "").strip().lower()
+    if said in NO_MODEL:
+        return 1.0
+    found = re.fullmatch(r"(?:\d{2,5}\s*x\s*)?(\d{2,5})\s*p?", said)
+    if found is None:
+        raise InputError(f"{where}: video_resolution {said[:40]!r} is not known; it is one such as 540p")
+    whole = element.find("fov_video_max")
+    if whole is not None:
+        left, top, right, bottom = (_number(whole, key, where) for key in ("left", "top", "right", "bottom"))
+        width, height = right - left + 1.0, bottom - top + 1.0
+    exact = float(found[1]) / max(min(width, height), 1.0)
+    near = min(FRACTIONS, key=lambda part: abs(float(part) - exact))
+    return float(near) if abs(exact / float(near) - 1.0) < 0.02 else exact
 
 
 def _child(element: ElementTree.Element, name: str, where: str) -> ElementTree.Element:

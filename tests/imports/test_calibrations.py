@@ -1,6 +1,7 @@
 """Calibrations of other software: each format written by hand from a known rig, and read back as that rig."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,7 +9,11 @@ import pytest
 
 from streamfit.cameras import Camera, Rig
 from streamfit.errors import InputError
-from streamfit.imports.calibrations import read_calibration
+from streamfit.imports import calibrations
+
+
+def read_calibration(paths: list[Path], **said: str) -> Rig:
+    return calibrations.read_calibration(paths, **said).rig
 
 
 @pytest.fixture

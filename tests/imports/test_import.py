@@ -91,7 +91,8 @@ def test_folders_can_be_mapped(project, openpose, rig, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"people": 3}', '{"people": [{}]}', '{"people": [{"pose_keypoints_2d": [1, 2]}]}', "\udcff"]
+    "text",
+    ["{", "[]", '{"people": 3}', '{"people": [{"x": 1}]}', '{"people": [{"pose_keypoints_2d": [1, 2]}]}', "\udcff"],
 )
 def test_damaged_files_are_one_line(tmp_path, text):
     path = tmp_path / "a_000000000001_keypoints.json"
