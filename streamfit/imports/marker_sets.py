@@ -38,7 +38,7 @@ def read_markers(path: Path, skeleton: Skeleton) -> Markers:
 
 def _of_model(path: Path, skeleton: Skeleton) -> Markers:
     try:
-        root = ElementTree.fromstring(read_text(path).encode())
+        root = ElementTree.fromstring(read_text(path))
     except ElementTree.ParseError as error:
         raise InputError(f"{path}: not an OpenSim model: {error}") from None
     scales = {body.get("name"): _vector(body.findtext(".//scale_factors")) for body in root.iter("Body")}

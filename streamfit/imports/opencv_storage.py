@@ -37,7 +37,7 @@ def read_storage(path: Path, tree: dict[str, Any], size: Size | None = None) -> 
     the pictures where the file does not say.
     """
     if first(tree, MATRIX) is not None:
-        return _found([_camera(tree, path.name.partition(".")[0], str(path), size)])
+        return _found([_camera(tree, path.stem, str(path), size)])
     several = {name: node for name, node in tree.items() if isinstance(node, dict) and first(node, MATRIX) is not None}
     if not several:
         raise InputError(f"{path}: no camera in it; it needs {MATRIX[0]}, or a map with that for each camera")
@@ -119,10 +119,12 @@ def picture_size(tree: dict[str, Any], where: str, size: Size | None) -> Size:
 
 
 def _extrinsics(tree: dict[str, Any], where: str) -> tuple[np.ndarray, np.ndarray]:
-    whole = numbers_of(first(tree, EXTRINSIC))
+    own = first(tree, EXTRINSIC)
+    whole = numbers_of(own)
     if whole is not None and whole.shape in ((12,), (16,)):
         rows = whole.reshape(-1, 4)[:3]
         return rodrigues(rows[:, :3].ravel(), where), rows[:, 3]
+    tree = own if isinstance(own, dict) and "data" not in own else tree
     rectified = any(name in tree for name in OF_ROS)
     turn = first(tree, tuple(name for name in ROTATION if name != "R") if rectified else ROTATION)
     place = first(tree, TRANSLATION)

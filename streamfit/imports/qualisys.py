@@ -45,7 +45,10 @@ def read_qualisys(path: Path) -> Found:
     elements = list(root.iter("camera"))
     if not elements:
         raise InputError(f"{path}: no <camera> in it; export the calibration from QTM once more")
-    cameras, left_out, notes = [], [], []
+    cameras: list[Camera] = []
+    left_out: list[str] = []
+    third: list[str] = []
+    lower: dict[str, list[str]] = {}
     for n, element in enumerate(elements, start=1):
         name = element.get("serial") or str(n)
         if why := _unusable(element):
@@ -54,12 +57,15 @@ def read_qualisys(path: Path) -> Found:
         camera = _camera(element, name, f"{path}: camera {name}")
         cameras.append(camera)
         if camera.distortions[4] != 0.0:
-            notes.append(name)
+            third.append(name)
+        if (said := element.get("video_resolution", "").strip()).lower() not in (*NO_MODEL, "1080p"):
+            lower.setdefault(f"{said}: {camera.size[0]} x {camera.size[1]} px", []).append(name)
     if not cameras:
         raise InputError(f"{path}: no calibrated video camera in it: {', '.join(left_out)}")
-    said = [f"left out: {', '.join(left_out)}"] if left_out else []
-    said += [f"the third radial term of {', '.join(notes)} is used"] if notes else []
-    return Found(tuple(cameras), metres=1e-3, notes=tuple(said))
+    notes = [f"left out: {', '.join(left_out)}"] if left_out else []
+    notes += [f"pictures of {', '.join(names)} are {size}" for size, names in lower.items()]
+    notes += [f"the third radial term of {', '.join(third)} is used"] if third else []
+    return Found(tuple(cameras), metres=1e-3, notes=tuple(notes))
 
 
 def _unusable(element: ElementTree.Element) -> str:
@@ -67,13 +73,25 @@ def _unusable(element: ElementTree.Element) -> str:
     model = element.get("model", "").strip()
     if model.lower() not in NO_MODEL and not VIDEO.search(model):
         return f"{model}, a camera for markers"
-    if element.get("calibrated", "true").strip().lower() in ("false", "0") or element.get("active") == "0":
-        return "not calibrated"
+    if element.get("active") == "0":
+        return "not active"
+    said = (element.get("calibrated", "true"), element.get("point-count", "1"))
     transform, intrinsic = element.find("transform"), element.find("intrinsic")
+    if said[0].lower() in ("false", "0") or said[1] == "0" or (transform is None) != (intrinsic is None):
+        return "not calibrated"
     if transform is None or intrinsic is None:
-        return "" if transform is intrinsic else "not calibrated"
-    stated = [*transform.attrib.values(), intrinsic.get("focalLengthU", "1")]
-    return "not calibrated" if any(value.strip().lower() == "nan" for value in stated) else ""
+        return ""  # which is damaged, and is said as that
+    turn = [_plain(transform.get(f"r{i}{j}", "")) for i in (1, 2, 3) for j in (1, 2, 3)]
+    stated = [*turn, *(_plain(value) for value in (*transform.attrib.values(), *intrinsic.attrib.values()))]
+    return "not calibrated" if np.isnan(stated).any() or not np.any(turn) else ""
+
+
+def _plain(text: str) -> float:
+    """A number; 1 of what is none, which another reader refuses."""
+    try:
+        return float(text)
+    except ValueError:
+        return 1.0
 
 
 def _camera(element: ElementTree.Element, name: str, where: str) -> Camera:

@@ -1,6 +1,7 @@
 """Everything that reads what others wrote, as functions of bytes: each may raise its own error and nothing else."""
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import numpy as np
 from streamfit.cameras import Rig
 from streamfit.daemon.config import load_config
 from streamfit.errors import InputError
+from streamfit.imports.calibrations import read_calibration
+from streamfit.imports.openpose import read_people
 from streamfit.session.mcap_file import SessionWriter, read_session
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -104,6 +107,22 @@ def _mjcf(payload: bytes) -> None:
         Skeleton.load(path)
 
 
+def _calibration(name: str) -> Callable[[bytes], None]:
+    def read(payload: bytes) -> None:
+        with _file(payload, name) as path:
+            rig = read_calibration([path], size=(1920, 1080)).rig
+            assert Rig.from_toml(rig.to_toml()).names == rig.names
+
+    return read
+
+
+def _openpose(payload: bytes) -> None:
+    with _file(payload, "cam_000000000001_keypoints.json") as path:
+        people = read_people(path)
+        assert people.shape[2] == 3
+        assert np.isfinite(people).all()
+
+
 @contextlib.contextmanager
 def _file(payload: bytes, name: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="streamfit-fuzz-") as folder:
@@ -148,6 +167,56 @@ def _subjects() -> list[bytes]:
     return [Subject.generic(_skeleton(), _coco()).to_toml().encode()]
 
 
+ROTATION = "[1.2, 1.2, -1.2]"
+LENS = (
+    "image_width: 640\nimage_height: 480\ncamera_matrix: !!opencv-matrix\n   rows: 3\n   cols: 3\n   dt: d\n"
+    "   data: [500., 0, 320, 0, 500, 240, 0, 0, 1]\n"
+)
+
+
+def _storages() -> list[bytes]:
+    extrinsics = f"rvec: {ROTATION}\ntvec: [0.1, 0.2, 3.]\n"
+    ros = LENS.replace("!!opencv-matrix", "") + "distortion_model: equidistant\n"
+    xml = (
+        '<?xml version="1.0"?><opencv_storage><size>640 480</size><K type_id="opencv-matrix"><rows>3</rows><cols>3'
+        "</cols><dt>d</dt><data>500. 0. 320. 0. 500. 240. 0. 0. 1.</data></K><D>0.1 0. 0. 0.</D><rvec>0. 1. 0.</rvec>"
+        "<tvec>0. 0. 2.</tvec></opencv_storage>"
+    )
+    view = {"K": [[500, 0, 320], [0, 500, 240], [0, 0, 1]], "D": [0.1, 0, 0, 0], "size": [640, 480], "fisheye": True}
+    return [
+        f"%YAML:1.0\n---\n{LENS}distortion_coefficients: [0.1, 0., 0., 0., 0.]\n{extrinsics}".encode(),
+        f"{ros}distortion_coefficients:\n  data: [0.1, 0, 0, 0]\n{extrinsics}".encode(),
+        xml.encode(),
+        json.dumps({"a": view | {"RT": np.eye(4).tolist()}}).encode(),
+        f"names: [a]\nK_a: [500, 0, 320, 0, 500, 240, 0, 0, 1]\nR_a: {ROTATION}\nT_a: [0, 0, 3]\n".encode(),
+    ]
+
+
+def _qualisys() -> list[bytes]:
+    turn = " ".join(f'r{i}{j}="{float(i == j)}"' for i in (1, 2, 3) for j in (1, 2, 3))
+    one = (
+        '<camera active="1" serial="1" model="Miqus Video" viewrotation="0" video_resolution="540p" point-count="9">'
+        f'<fov_video left="0" top="0" right="1919" bottom="1087"/><transform {turn} x="1." y="2." z="3."/><intrinsic '
+        'focalLengthU="9e4" focalLengthV="9e4" centerPointU="6e4" centerPointV="3e4" radialDistortion1="0.1" '
+        'radialDistortion2="0.1" radialDistortion3="0.1" tangentalDistortion1="0." tangentalDistortion2="0."/></camera>'
+    )
+    return [f"<?xml version='1.0'?><calibration><cameras>{one}</cameras></calibration>".encode()]
+
+
+def _tomls() -> list[bytes]:
+    camera = (
+        "[cameras.0]\ncam_id = 0\nignore = false\nsize = [640, 480]\nmatrix = [[500.0, 0, 320], [0, 500, 240], "
+        f"[0, 0, 1]]\ndistortions = [0.1, 0, 0, 0]\nfisheye = true\nrotation = {ROTATION}\ntranslation = [0, 0, 1.5]\n"
+    )
+    return [_rig_text().encode(), camera.encode()]
+
+
+def _detections() -> list[bytes]:
+    people = [{"person_id": [-1], "pose_keypoints_2d": [1.5, 2.5, 0.9, 0, 0, 0]}, {}]
+    nested = [{"pose_keypoints_2d": [[1, 2, 0.5], [3, 4, 0.5]]}]
+    return [json.dumps({"version": 1.3, "people": one}).encode() for one in (people, nested, [])]
+
+
 def _keys() -> list[bytes]:
     pair = b'    public-key = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"\n'
     return [b"curve\n" + pair, b"curve\n" + pair + pair.replace(b"public", b"secret")]
@@ -176,6 +245,10 @@ TARGETS = {
         _config, (InputError,), lambda: [path.read_bytes() for path in sorted((ROOT / "configs").glob("*.toml"))]
     ),
     "key": Target(_key, (InputError,), _keys),
+    "storage": Target(_calibration("cam.yml"), (InputError,), _storages),
+    "qualisys": Target(_calibration("Calib.qca.txt"), (InputError,), _qualisys),
+    "toml": Target(_calibration("Calib.toml"), (InputError,), _tomls),
+    "openpose": Target(_openpose, (InputError,), _detections),
     "session": Target(_session, (InputError,), _sessions),
     "mjcf": Target(_mjcf, (InputError,), lambda: _built_in("rajagopal.xml")),
 }
