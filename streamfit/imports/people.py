@@ -17,8 +17,10 @@ FEW = 0.25
 SAME = 0.1
 """Two detections whose common points are nearer than this share of the person's size are the same person, found twice.
 """
-GATE = 0.12
+GATE = 0.08
 """Share of a person's size in the picture that their points may be off from where the others' rays meet (median)."""
+ENOUGH = 3
+"""Cameras whose agreement is no chance, where there are as many."""
 POINTS = 26
 """Keypoints used at most: the body's, of sets that go on with hands and face."""
 COMMON = 4
@@ -32,6 +34,12 @@ class Group:
     chosen: dict[str, int]
     points: np.ndarray
     """World, m (K, 3); NaN where no two cameras see them."""
+    error: float
+    """How far off the detections are, as a share of the person's size in the picture (mean over cameras)."""
+
+    def is_sure(self, seeing: int) -> bool:
+        """Whether enough cameras agree, of those that see anybody: two always find somewhere to meet."""
+        return len(self.chosen) >= min(ENOUGH, seeing)
 
     @property
     def centre(self) -> np.ndarray:
@@ -125,7 +133,7 @@ class PeopleFinder:
             return None
         best = int(np.argmax(count - np.where(agree, error, 0.0).sum(1) / (GATE * (len(of) + 1))))
         chosen = {of[k][0]: of[k][1] for k in np.flatnonzero(agree[best]).tolist()}
-        return Group(chosen, points[best])
+        return Group(chosen, points[best], float(error[best][agree[best]].mean()))
 
 
 def _meetings(people: np.ndarray, turns: np.ndarray, shifts: np.ndarray, pairs: np.ndarray) -> np.ndarray:

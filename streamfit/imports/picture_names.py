@@ -31,7 +31,7 @@ NEAR = 0.05
 
 @dataclass(frozen=True)
 class Numbered:
-    """Pictures of one camera by what their names say."""
+    """Pictures of one camera by what their names say, in this order."""
 
     paths: dict[float, Path]
     decimal: bool
@@ -62,7 +62,7 @@ def number_pictures(paths: Iterable[Path]) -> Numbered | None:
             f"{one.parent}: {one.name} and {other.name} differ by more than a number at the end: neither frame numbers "
             "nor times that are known; name the pictures by their number, or by their time in ms"
         )
-    return Numbered(out, decimal, len(stems) - len(out)) if out else None
+    return Numbered(dict(sorted(out.items())), decimal, len(stems) - len(out)) if out else None
 
 
 def _are_seconds(stems: list[str]) -> bool:

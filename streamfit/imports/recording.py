@@ -132,7 +132,7 @@ def _one_person(
     if agreeing >= AGREEING:
         return found
     words = (
-        f"warning: two cameras agree about the person in only {100 * agreeing:.0f} % of the instants looked at: "
-        "folders of other cameras (--map), another size of picture, or clocks apart (--offset)"
+        f"warning: the cameras agree about the person in only {100 * agreeing:.0f} % of the instants looked at: "
+        "folders of other cameras (--map), clocks apart (--offset), or cameras that have moved since the calibration"
     )
     return OnePerson(found.views, (*found.notes, words))
