@@ -1,9 +1,16 @@
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from streamfit.cameras import Rig
+from streamfit.cli import cli
+from streamfit.errors import InputError
+from streamfit.session.mcap_file import read_session
+from streamfit.wire.messages import KeypointsMessage, decode_ingest
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +28,39 @@ def openpose(rig: Rig, tmp_path_factory):
             entries = [{"person_id": [-1], "pose_keypoints_2d": person.ravel().tolist()} for person in people]
             (inner / f"walk_{frame + 5:012d}_keypoints.json").write_text(json.dumps({"people": entries}))
     return folder, seen
+
+
+@pytest.fixture
+def imported() -> Callable[..., str]:
+    """`streamfit import` of these arguments: what it says that it did."""
+
+    def run(*arguments: object) -> str:
+        result = CliRunner().invoke(cli, ["import", *map(str, arguments)], catch_exceptions=False)
+        assert result.exit_code == 0
+        return result.output
+
+    return run
+
+
+@pytest.fixture
+def refused(tmp_path) -> Callable[..., str]:
+    """`streamfit import` of these arguments, into a session or a file: why it does not do it."""
+
+    def run(*arguments: object, output: str = "new.mcap") -> str:
+        result = CliRunner().invoke(cli, ["import", *map(str, arguments), "-o", str(tmp_path / output)])
+        assert isinstance(result.exception, InputError)
+        assert not (tmp_path / output).exists()
+        return str(result.exception)
+
+    return run
+
+
+@pytest.fixture
+def messages() -> Callable[[Path], list[KeypointsMessage]]:
+    """The messages of a session."""
+
+    def read(path: Path) -> list[KeypointsMessage]:
+        found = [decode_ingest(message.payload) for message in read_session(path).messages({"keypoints"})]
+        return [message for message in found if isinstance(message, KeypointsMessage)]
+
+    return read
