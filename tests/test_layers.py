@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "subject": {"skeleton", "cameras"},
     "fit": {"skeleton", "cameras", "trajectory", "subject"},
     "gait": {"skeleton"},
-    "imports": {"skeleton", "cameras"},
+    "imports": {"skeleton", "cameras", "caliscope"},
     "rig": {"cameras", "view"},
     "wire": set(),
     "client": {"wire"},

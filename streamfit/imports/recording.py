@@ -19,7 +19,9 @@ from streamfit.imports.picture_names import Meaning, read_clock
 from streamfit.imports.pixels import pixels
 from streamfit.imports.timeline import Instant, Picture, instants
 from streamfit.imports.units import NAMED
-from streamfit.wire.messages import MAX_TIME
+
+LATEST = 1e10
+"""s: no time of a recording is beyond (public contract: as nanoseconds it fits 64 bits)."""
 
 Show = Callable[[str, float], None]
 
@@ -105,8 +107,8 @@ def _timeline(source: Path, frames: Mapping[str, Frames], reading: Reading) -> t
         for camera, seen in frames.items()
         for t, number in zip(times[camera], seen.people, strict=True)
     ]
-    if not max(picture.t for picture in pictures) < MAX_TIME:
-        raise InputError(f"{source}: times beyond {MAX_TIME:g} s; say what the numbers in names are with --names")
+    if not max(picture.t for picture in pictures) < LATEST:
+        raise InputError(f"{source}: times beyond {LATEST:g} s; say what the numbers in names are with --names")
     steps = np.concatenate([np.diff(np.sort(own)) for own in times.values()])
     usual = steps[steps < 1.5 * np.median(steps)]  # without pictures that are missing
     rate = 1.0 / float(usual.mean()) if len(steps) else 0.0
