@@ -10,7 +10,7 @@ import click
 from streamfit.view.terminal import progress, run
 
 if TYPE_CHECKING:
-    from streamfit.imports.picture_names import Meaning
+    from streamfit.imports.detections.picture_names import Meaning
 
 FILE = click.Path(path_type=Path)
 
@@ -415,7 +415,7 @@ def import_(
     imported; where a picture shows several, the one about whom most cameras agree.
     """
     from streamfit.commands.import_session import ImportOptions, import_source
-    from streamfit.imports.recording import Reading
+    from streamfit.imports.detections.recording import Reading
 
     named = {folder: camera for folder, _, camera in (pair.partition("=") for pair in folders)}
     reading = Reading(rate, named, _offsets(offsets), names, shares)

@@ -12,7 +12,7 @@ import numpy as np
 
 from streamfit.client.detector import INGEST, Detector
 from streamfit.errors import InputError
-from streamfit.imports.openpose import FRAME, clearest, read_people
+from streamfit.imports.detections.openpose import FRAME, clearest, read_people
 from streamfit.session.extras import needed
 from streamfit.view.terminal import named_source, run
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from streamfit.cameras import Rig
 from streamfit.errors import InputError
-from streamfit.imports.calibration_files import calibration_beside, calibration_in
-from streamfit.imports.calibrations import read_calibration
+from streamfit.imports.calibrations.files import calibration_beside, calibration_in
+from streamfit.imports.calibrations.read import read_calibration
+from streamfit.imports.calibrations.units import spread_of
+from streamfit.imports.detections.pose2sim import find_parts
+from streamfit.imports.detections.recording import Reading, Recording, read_recording
+from streamfit.imports.detections.timeline import Instant
 from streamfit.imports.marker_sets import read_markers
-from streamfit.imports.pose2sim import find_parts
-from streamfit.imports.recording import Reading, Recording, read_recording
-from streamfit.imports.timeline import Instant
-from streamfit.imports.units import spread_of
 from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.view.terminal import Show

@@ -13,8 +13,8 @@ import numpy as np
 from streamfit.cameras import Rig
 from streamfit.daemon.config import load_config
 from streamfit.errors import InputError
-from streamfit.imports.calibrations import read_calibration
-from streamfit.imports.openpose import read_people
+from streamfit.imports.calibrations.read import read_calibration
+from streamfit.imports.detections.openpose import read_people
 from streamfit.session.mcap_file import SessionWriter, read_session
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject

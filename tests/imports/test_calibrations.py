@@ -11,7 +11,7 @@ import pytest
 
 from streamfit.cameras import Camera, Rig
 from streamfit.errors import InputError
-from streamfit.imports import calibrations
+from streamfit.imports.calibrations import read as calibrations
 
 
 def read_calibration(paths: list[Path], **said: Any) -> Rig:

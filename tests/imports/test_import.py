@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from streamfit.cameras import Rig
 from streamfit.cli import cli
 from streamfit.errors import InputError
+from streamfit.imports.detections.openpose import read_people
 from streamfit.imports.marker_sets import read_markers
-from streamfit.imports.openpose import read_people
 from streamfit.session.mcap_file import read_session
 from streamfit.skeleton import KeypointSet
 

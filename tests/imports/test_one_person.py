@@ -6,9 +6,9 @@ import pytest
 
 from streamfit.cameras import Camera, Rig
 from streamfit.errors import InputError
-from streamfit.imports.one_person import check_agreement, one_person
-from streamfit.imports.people import PeopleFinder, candidates
-from streamfit.imports.timeline import Picture, instants
+from streamfit.imports.detections.one_person import check_agreement, one_person
+from streamfit.imports.detections.people import PeopleFinder, candidates
+from streamfit.imports.detections.timeline import Picture, instants
 
 FRAMES = 10
 

@@ -3,7 +3,8 @@
 import pytest
 
 from streamfit.errors import InputError
-from streamfit.imports.pairing import natural, pair
+from streamfit.imports.detections.pairing import pair
+from streamfit.imports.natural_order import natural
 
 
 def cameras(pattern: str, *numbers: int | str) -> list[str]:

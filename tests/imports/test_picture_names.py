@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamfit.errors import InputError
-from streamfit.imports.picture_names import number_pictures, read_clock
+from streamfit.imports.detections.picture_names import number_pictures, read_clock
 
 SOURCE = Path("trial")
 

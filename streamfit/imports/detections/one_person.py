@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from streamfit.errors import InputError
-from streamfit.imports.people import Group, PeopleFinder, candidates
-from streamfit.imports.timeline import Instant, Nearest, Picture
+from streamfit.imports.detections.people import Group, PeopleFinder, candidates
+from streamfit.imports.detections.timeline import Instant, Nearest, Picture
 
 CROWDED = 0.1
 """Share of a recording in which a second person may be seen as well as the first, or nobody be told from others."""

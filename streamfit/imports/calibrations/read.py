@@ -11,12 +11,12 @@ from streamfit.caliscope import camera_tables
 from streamfit.cameras import Rig, read_camera
 from streamfit.errors import InputError
 from streamfit.files import parse_toml, read_text
-from streamfit.imports.easymocap import is_easymocap, read_easymocap
-from streamfit.imports.found import Found
-from streamfit.imports.opencv_storage import Size, read_storage
-from streamfit.imports.qualisys import is_qualisys, read_qualisys
-from streamfit.imports.storage_tree import read_tree
-from streamfit.imports.units import guessed_metres, metres_of
+from streamfit.imports.calibrations.easymocap import is_easymocap, read_easymocap
+from streamfit.imports.calibrations.found import Found
+from streamfit.imports.calibrations.opencv_storage import Size, read_storage
+from streamfit.imports.calibrations.qualisys import is_qualisys, read_qualisys
+from streamfit.imports.calibrations.storage_tree import read_tree
+from streamfit.imports.calibrations.units import guessed_metres, metres_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from streamfit.errors import InputError
-from streamfit.imports.storage_tree import number_of, text_of
+from streamfit.imports.calibrations.storage_tree import number_of, text_of
 
 NAMED = (
     "distortion_model", "camera_model", "lens_model", "projection_model", "projection", "model", "model_type",

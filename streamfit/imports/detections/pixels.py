@@ -8,10 +8,12 @@ import numpy as np
 
 from streamfit.cameras import Camera
 from streamfit.errors import InputError
-from streamfit.imports.people import SURE
+from streamfit.imports.detections.people import SURE
 
 SHARES = 1.5
 """No coordinate beyond this, on either side of 0, and they are shares of the picture (or of half of it)."""
+LEAST = 0.1
+"""Beyond an edge points may be estimated, at most so far; more below 0, and 0 is the middle."""
 ALL = 0.99
 OUTSIDE = 0.5
 """Share of the points outside the picture from which on it is another picture's."""
@@ -26,6 +28,8 @@ def pixels(people: Mapping[float, np.ndarray], camera: Camera, shares: bool, sou
     points = np.concatenate(sure) if sure else np.zeros((0, 2))
     small = len(points) > 0 and float(np.mean(np.abs(points).max(1) <= SHARES)) >= ALL
     if shares:
+        if small and float(np.mean(points < -LEAST)) > 1.0 - ALL:
+            raise InputError(f"{source}: its coordinates go down to {points.min():.2f}: shares of half the picture")
         if len(points) and not small:
             raise InputError(f"{source}: its coordinates go up to {np.abs(points).max():.0f}: no shares of the picture")
         return {number: _multiplied(one, camera.size) for number, one in people.items()}

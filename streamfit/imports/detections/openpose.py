@@ -12,7 +12,7 @@ import numpy as np
 
 from streamfit.errors import InputError
 from streamfit.files import read_text
-from streamfit.imports.picture_names import Numbered, number_pictures
+from streamfit.imports.detections.picture_names import Numbered, number_pictures
 
 FRAME = re.compile(r"(\d+)(?:_keypoints)?\.json$", re.IGNORECASE)
 KEYPOINTS = ("pose_keypoints_2d", "pose_keypoints")

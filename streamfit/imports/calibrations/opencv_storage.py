@@ -9,9 +9,9 @@ import numpy as np
 
 from streamfit.cameras import Camera
 from streamfit.errors import InputError
-from streamfit.imports.found import Found, rodrigues
-from streamfit.imports.lens_model import is_fisheye
-from streamfit.imports.storage_tree import first, number_of, numbers_of
+from streamfit.imports.calibrations.found import Found, rodrigues
+from streamfit.imports.calibrations.lens_model import is_fisheye
+from streamfit.imports.calibrations.storage_tree import first, number_of, numbers_of
 
 Size = tuple[int, int]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from streamfit.cameras import Camera
 from streamfit.errors import InputError
-from streamfit.imports.found import Found, rodrigues
-from streamfit.imports.lens_model import is_fisheye
-from streamfit.imports.opencv_storage import Size, camera_matrix, distortion, picture_size
-from streamfit.imports.storage_tree import first, numbers_of, read_tree, text_of
+from streamfit.imports.calibrations.found import Found, rodrigues
+from streamfit.imports.calibrations.lens_model import is_fisheye
+from streamfit.imports.calibrations.opencv_storage import Size, camera_matrix, distortion, picture_size
+from streamfit.imports.calibrations.storage_tree import first, numbers_of, read_tree, text_of
 
 INTRINSIC, EXTRINSIC = "K_", ("R_", "Rot_")
 

@@ -18,11 +18,6 @@ COMMON = {
 Key = tuple[str, ...]
 
 
-def natural(name: str) -> list[tuple[int, str]]:
-    """A key that sorts cam2 before cam10."""
-    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"([0-9]+)", name) if part]
-
-
 def pair(folders: Sequence[str], cameras: Sequence[str]) -> dict[str, str]:
     """The folder of each camera, where the names pair all of them one to one. Raises InputError where they do not.
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from streamfit.errors import InputError
 from streamfit.files import parse_toml, read_text
-from streamfit.imports.calibration_files import calibration_beside
-from streamfit.imports.pairing import natural
+from streamfit.imports.calibrations.files import calibration_beside
+from streamfit.imports.natural_order import natural
 
 SETS = {
     "BODY_25B": "body25b",

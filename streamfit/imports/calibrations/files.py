@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamfit.errors import InputError
 from streamfit.files import parse_toml, read_text
-from streamfit.imports.pairing import natural
+from streamfit.imports.natural_order import natural
 
 OWN = ("camera_array.toml", "cameras.toml", "calibration.toml")
 """Of Caliscope, ourselves and FreeMoCap: what a folder may hold that is none of calibrations alone."""

@@ -10,15 +10,15 @@ import numpy as np
 
 from streamfit.cameras import Rig
 from streamfit.errors import InputError
-from streamfit.imports.calibrations import Calibration
-from streamfit.imports.one_person import AGREEING, PERSON, OnePerson, People, check_agreement, one_person
-from streamfit.imports.openpose import Frames, read_frames
-from streamfit.imports.pairing import pair
-from streamfit.imports.people import PeopleFinder
-from streamfit.imports.picture_names import Meaning, read_clock
-from streamfit.imports.pixels import pixels
-from streamfit.imports.timeline import Instant, Picture, instants
-from streamfit.imports.units import NAMED
+from streamfit.imports.calibrations.read import Calibration
+from streamfit.imports.calibrations.units import NAMED
+from streamfit.imports.detections.one_person import AGREEING, PERSON, OnePerson, People, check_agreement, one_person
+from streamfit.imports.detections.openpose import Frames, read_frames
+from streamfit.imports.detections.pairing import pair
+from streamfit.imports.detections.people import PeopleFinder
+from streamfit.imports.detections.picture_names import Meaning, read_clock
+from streamfit.imports.detections.pixels import pixels
+from streamfit.imports.detections.timeline import Instant, Picture, instants
 
 LATEST = 1e10
 """s: no time of a recording is beyond (public contract: as nanoseconds it fits 64 bits)."""

@@ -13,7 +13,7 @@ import numpy as np
 from streamfit.cameras import Camera
 from streamfit.errors import InputError
 from streamfit.files import read_text
-from streamfit.imports.found import Found
+from streamfit.imports.calibrations.found import Found
 
 SUBPIXEL = 64.0
 """Of the pixels in which lengths on the sensor, and so its coefficients of distortion, are stated."""

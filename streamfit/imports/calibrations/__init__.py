@@ -1,0 +1,1 @@
+"""Calibrations of other software, told by what is in their files, as our rig."""
