@@ -104,6 +104,13 @@ def test_shares_of_the_picture_are_refused_or_multiplied(trial, rig, tmp_path, i
     shutil.rmtree(trial / "pose")
     fill(trial, rig)
     assert "no shares of the picture" in refused(trial, "--shares")
+    shutil.rmtree(trial / "pose")
+    for k, camera in enumerate(rig.cameras[:4]):
+        share = (seen(camera) + np.array([0.5, 0.5, 0.0])) / np.array([*camera.size, 1.0])
+        half = share * np.array([2.0, 2.0, 1.0]) - np.array([1.0, 1.0, 0.0])
+        write(trial / "pose" / f"cam{k}_json", names, [half])
+    assert "shares of the picture" in refused(trial)
+    assert "shares of half the picture" in refused(trial, "--shares")
 
 
 def test_points_outside_the_picture_are_of_another_one(trial, rig, refused):
@@ -143,3 +150,10 @@ def test_several_calibrations_are_asked_about(trial, rig, refused):
     fill(trial, rig)
     (trial / "calibration" / "Other.toml").write_text(Rig(rig.cameras[:4]).to_toml())
     assert "several calibrations (Calib.toml, Other.toml)" in refused(trial)
+
+
+def test_a_single_picture_is_an_instant(trial, rig, tmp_path, imported, messages):
+    for k, camera in enumerate(rig.cameras[:4]):
+        write(trial / "pose" / f"cam{k}_json", ["a_000007"], [seen(camera)])
+    assert "1 instants" in imported(trial, "-o", tmp_path / "walk.mcap")
+    assert [(message.t, message.frame) for message in messages(tmp_path / "walk.mcap")] == [(0.0, 7)]

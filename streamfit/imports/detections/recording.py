@@ -110,8 +110,9 @@ def _timeline(source: Path, frames: Mapping[str, Frames], reading: Reading) -> t
     if not max(picture.t for picture in pictures) < LATEST:
         raise InputError(f"{source}: times beyond {LATEST:g} s; say what the numbers in names are with --names")
     steps = np.concatenate([np.diff(np.sort(own)) for own in times.values()])
-    usual = steps[steps < 1.5 * np.median(steps)]  # without pictures that are missing
-    rate = 1.0 / float(usual.mean()) if len(steps) else 0.0
+    steps = steps[steps > 0.0]  # names in ns may be nearer to each other than such numbers are
+    usual = np.median(steps) if len(steps) else 0.0
+    rate = 1.0 / float(steps[steps < 1.5 * usual].mean()) if usual else 0.0  # without pictures that are missing
     said = [clock.meaning] if clock.meaning else []
     if clock.meaning and reading.rate and abs(rate / reading.rate - 1.0) > 0.1:
         said.append(f"that is {rate:.4g} Hz, not the {reading.rate:g} that are stated")
