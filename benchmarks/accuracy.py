@@ -31,7 +31,10 @@ LEVELS = np.arange(0.05, 1.0, 0.05)
 
 @dataclass(frozen=True)
 class Angle:
-    """One coordinate of one recording by one method, degrees; `within` (L,): share within each of LEVELS, and 95 %."""
+    """One coordinate of one recording by one method, degrees.
+
+    `within` (L,): share within each of LEVELS, and 95 %; `sd` is the mean standard deviation.
+    """
 
     session: str
     method: str
@@ -40,6 +43,7 @@ class Angle:
     raw: float
     centred: float
     within: tuple[float, ...] | None
+    sd: float | None
 
 
 @dataclass(frozen=True)
@@ -108,11 +112,12 @@ def _angles(session: str, method: str, motion: Motion, skeleton: Skeleton, truth
         error = np.degrees(motion.q[inside, column]) - angle[inside]
         sd = np.degrees(motion.sd[inside, column])
         centred = error - error.mean()
-        within = None
+        within = mean_sd = None
         if np.isfinite(sd).any():
+            mean_sd = float(np.nanmean(sd))
             within = tuple(float((np.abs(centred) <= z * sd).mean()) for z in _half_width([*LEVELS, 0.95]))
         rms = [float(np.sqrt((e**2).mean())) for e in (error, centred)]
-        out.append(Angle(session, method, name, float(error.mean()), *rms, within))
+        out.append(Angle(session, method, name, float(error.mean()), *rms, within, mean_sd))
     return out
 
 
@@ -196,20 +201,30 @@ def print_accuracy(figures: Figures) -> None:
         )
     console.print(table)
     for method in ("live", "smoothed"):
-        rows = np.array([a.within for a in angles if a.method == method and a.within is not None])
-        if len(rows):
-            pooled = np.abs(rows[:, :-1].mean(0) - LEVELS).mean()
-            each = np.abs(rows[:, :-1] - LEVELS).mean()
-            console.print(
-                f"{method}: 95 % intervals cover {rows[:, -1].mean():.1%}; expected calibration error "
-                f"{pooled:.3f} pooled, {each:.3f} mean over coordinates and recordings"
-            )
+        own = [a for a in angles if a.method == method and a.within is not None]
+        for what, chosen in (("all", own), ("legs", [a for a in own if a.coordinate in LEGS])):
+            if chosen:
+                console.print(f"{method}, {what}: {_intervals(chosen)}")
     for session, moved in cameras.items():
         console.print(
             f"{session}: cameras relative to the first, median: "
             f"{moved['before_deg']:.2f} deg, {moved['before_mm']:.1f} mm as calibrated; "
             f"{moved['after_deg']:.3f} deg, {moved['after_mm']:.1f} mm as refined (size {moved['after_size']:.4f})"
         )
+
+
+def _intervals(angles: list[Angle]) -> str:
+    """How often the truth lies in the intervals, which coordinate's hold least, and how wide they are."""
+    rows = np.array([a.within for a in angles])
+    names = list(dict.fromkeys(a.coordinate for a in angles))
+    each = {name: float(np.mean([a.within[-1] for a in angles if a.coordinate == name and a.within])) for name in names}
+    least = min(each, key=lambda name: each[name])
+    pooled, apart = (np.abs(x - LEVELS).mean() for x in (rows[:, :-1].mean(0), rows[:, :-1]))
+    return (
+        f"95 % intervals cover {rows[:, -1].mean():.1%}, least {least} {each[least]:.0%}; mean sd "
+        f"{np.mean([a.sd for a in angles]):.2f} deg; expected calibration error {pooled:.3f} pooled, {apart:.3f} mean "
+        f"over coordinates and recordings"
+    )
 
 
 if __name__ == "__main__":

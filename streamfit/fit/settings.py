@@ -46,6 +46,10 @@ class FitSettings:
     limit: float = 0.05
     """rad by which a joint limit may be exceeded at one standard deviation."""
 
+    varying: float = 0.75
+    """Fraction of the variance of displaced keypoints that varies while a person moves. The rest is an offset of the
+    angles, which `sd` excludes."""
+
     @property
     def held(self) -> int:
         """Slots in all."""

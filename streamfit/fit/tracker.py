@@ -18,6 +18,7 @@ from streamfit.cameras import Rig
 from streamfit.fit.clocks import Clocks, Usual
 from streamfit.fit.course import Course
 from streamfit.fit.estimate import USABLE_POINTS, Estimate, Feed, Haste, View, robust_rms
+from streamfit.fit.excursion import Excursion
 from streamfit.fit.fresh import Doubt, FreshStart, mean_weight
 from streamfit.fit.initial import InitialPose
 from streamfit.fit.placing import Placing
@@ -127,6 +128,7 @@ class Tracker:
         self._done: list[Estimate] = []
         self._held = self._nowhere()
         self._lasting: np.ndarray | None = None
+        self._excursion = Excursion(skeleton.neutral)
         self._sight: Sight | None = None
         self._gap = np.inf
 
@@ -472,6 +474,7 @@ class Tracker:
             reading = self._grounded(found)
             if tracking:
                 self._tracked = t
+                self._excursion.note(t, reading["q"])
             elif not views:
                 # between two knots a spline is better known than on them; that is no news of the person
                 reading["sd"] = np.fmax(reading["sd"], self._held.sd)
@@ -489,10 +492,12 @@ class Tracker:
 
     def _grounded(self, reading: Reading) -> dict[str, Any]:
         """A reading in the ground frame, continuous with what was answered last: q, qd, sd."""
+        assert self._lasting is not None
         found = Reading(*(np.array(x, float) for x in reading))
-        sd = np.sqrt(self._share() * found.variance + self._lasting)
+        sd = np.sqrt(self._share() * found.variance + self.settings.varying * self._lasting)
         q, qd, sd = self._frame.leave(found.q, found.qd, sd, self._held.q[3:6])
-        return {"q": q, "qd": qd, "sd": sd}
+        model = self.skeleton.model_error.variance(self._excursion.square(q))
+        return {"q": q, "qd": qd, "sd": np.sqrt(np.square(sd) + model)}
 
     def _share(self) -> float:
         """What views count with: errors that come and go are smaller by as much than the window has them."""

@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 
 from streamfit.errors import InputError
+from streamfit.skeleton.model_error import ModelError, read_model_error
 
 ROOT_COORDINATES = 6
 """The first six coordinates move the root body: three translations, then three rotations."""
@@ -39,7 +40,7 @@ class Skeleton:
     another; scale groups are the model's tuples named `scale:GROUP`, whose elements are bodies (what is drawn in
     their frames) and joints (where they are in the parent's frame: along one axis where `prm` is 1, 2 or 3; as the
     parent scales where no tuple says). Limits of the root are infinite. The model's tuple `calm` says how fast some
-    joints move (`prm`, rad/s).
+    joints move (`prm`, rad/s); `model_sd` and those named `excursion:NAME` how far the model errs.
     """
 
     name: str
@@ -58,6 +59,8 @@ class Skeleton:
     upper: np.ndarray
     calm: np.ndarray
     """(D,) rad/s, the standard deviation of the velocity of joints that move slowly; infinite for the others."""
+    model_error: ModelError
+    """What the skeleton cannot say of a person."""
 
     @property
     def neutral(self) -> np.ndarray:
@@ -178,6 +181,7 @@ def _read(name: str, model: mujoco.MjModel, source: str) -> Skeleton:
         lower=np.where(limited, model.jnt_range[free, 0], -np.inf),
         upper=np.where(limited, model.jnt_range[free, 1], np.inf),
         calm=_calm(model, source)[free],
+        model_error=read_model_error(model, free, source),
     )
 
 
