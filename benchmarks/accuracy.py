@@ -201,8 +201,8 @@ def print_accuracy(figures: Figures) -> None:
         )
     console.print(table)
     for method in ("live", "smoothed"):
-        own = [a for a in angles if a.method == method and a.within is not None]
-        for what, chosen in (("all", own), ("legs", [a for a in own if a.coordinate in LEGS])):
+        certain = [a for a in angles if a.method == method and a.within is not None]
+        for what, chosen in (("all", certain), ("legs", [a for a in certain if a.coordinate in LEGS])):
             if chosen:
                 console.print(f"{method}, {what}: {_intervals(chosen)}")
     for session, moved in cameras.items():
@@ -215,14 +215,14 @@ def print_accuracy(figures: Figures) -> None:
 
 def _intervals(angles: list[Angle]) -> str:
     """How often the truth lies in the intervals, which coordinate's hold least, and how wide they are."""
-    rows = np.array([a.within for a in angles])
-    names = list(dict.fromkeys(a.coordinate for a in angles))
-    each = {name: float(np.mean([a.within[-1] for a in angles if a.coordinate == name and a.within])) for name in names}
+    rows, sd = np.array([a.within for a in angles]), float(np.mean([a.sd for a in angles if a.sd is not None]))
+    names = np.array([a.coordinate for a in angles])
+    each = {str(name): float(rows[names == name, -1].mean()) for name in names}
     least = min(each, key=lambda name: each[name])
     pooled, apart = (np.abs(x - LEVELS).mean() for x in (rows[:, :-1].mean(0), rows[:, :-1]))
     return (
         f"95 % intervals cover {rows[:, -1].mean():.1%}, least {least} {each[least]:.0%}; mean sd "
-        f"{np.mean([a.sd for a in angles]):.2f} deg; expected calibration error {pooled:.3f} pooled, {apart:.3f} mean "
+        f"{sd:.2f} deg; expected calibration error {pooled:.3f} pooled, {apart:.3f} mean "
         f"over coordinates and recordings"
     )
 
