@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.commands.calibrate import load_trial
 from streamfit.commands.recording import open_recording
+from streamfit.commands.trials import load_trial
 from streamfit.errors import InputError
 from streamfit.fit.calibrate import fit_bilevel
 from streamfit.fit.calibration import Fit

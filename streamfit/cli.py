@@ -44,6 +44,13 @@ person_option = click.option(
     metavar="NAME",
     help='The person of a session of several.  [default: "0", or the one seen most]',
 )
+offset_option = click.option(
+    "--offset",
+    "offsets",
+    metavar="CAMERA=S",
+    multiple=True,
+    help="Seconds to add to this camera's capture times; repeatable.",
+)
 skeleton_option = click.option(
     "--skeleton",
     metavar="NAME|FILE",
@@ -184,6 +191,7 @@ def rig(
 )
 @json_option
 @cameras_option
+@offset_option
 @person_option
 @skeleton_option
 def calibrate(
@@ -199,6 +207,7 @@ def calibrate(
     hidden: tuple[int, ...] | None,
     as_json: bool,
     cameras: list[str] | None,
+    offsets: tuple[str, ...],
     person: str | None,
     skeleton: str,
 ) -> None:
@@ -219,7 +228,7 @@ def calibrate(
     descent = replace(descent, steps=steps or descent.steps, hidden=hidden or descent.hidden)
     options = replace(options, first_order=descent)
     with progress() as show:
-        result = calibrate_sessions(sessions, output, options, static, cameras, person, skeleton, show)
+        result = calibrate_sessions(sessions, output, options, static, cameras, person, skeleton, show, offsets)
     _say(report(result), summary(result), as_json)
 
 
@@ -250,6 +259,7 @@ def calibrate(
 )
 @click.option("--stature", metavar="M", type=click.FloatRange(0.4, 2.6), help="Of the generic skeleton, m.")
 @cameras_option
+@offset_option
 @person_option
 @skeleton_option
 @json_option
@@ -263,6 +273,7 @@ def fit(
     videos: tuple[str, ...],
     stature: float | None,
     cameras: list[str] | None,
+    offsets: tuple[str, ...],
     person: str | None,
     skeleton: str,
     as_json: bool,
@@ -289,6 +300,7 @@ def fit(
             show,
             exports or (),
             videos,
+            offsets,
         )
     _say(report, summary(report, output), as_json)
 

@@ -21,6 +21,8 @@ DEFAULT_NOISE = 6.0
 """Keypoint noise (px at 2048 wide) where no calibration has measured it."""
 PERSISTENT = 0.5
 """Share of a keypoint's error that is still there 80 ms later, where no calibration has measured it."""
+APART = 0.03
+"""s: clocks that differ by more are not the fit's to correct: views are put right before they become instants."""
 SKIN = 0.004
 """m that a keypoint wanders on its body: skin motion, joint centres that are no fixed points."""
 
@@ -229,6 +231,18 @@ class Subject:
             if _alike(rig, calibrated) or _alike(rig, refined):
                 return refined, one.clock[own]
         return rig, np.zeros(len(rig.cameras))
+
+    def started_apart(self, rig: Rig) -> tuple[np.ndarray, Subject]:
+        """What to add (C,) s to the capture times of cameras whose clocks are APART, and the subject without that."""
+        seconds = self.rig_for(rig)[1]
+        seconds = np.where(np.abs(seconds) > APART, seconds, 0.0)
+        if not seconds.any():
+            return seconds, self
+        known = dict(zip(rig.names, seconds, strict=True))
+        refined = tuple(
+            replace(one, clock=one.clock - [known.get(name, 0.0) for name in one.rig.names]) for one in self.refined
+        )
+        return seconds, replace(self, refined=refined)
 
     def factors(self, skeleton: Skeleton) -> np.ndarray:
         """Scale factors (G,) in the order of the skeleton's groups."""

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from streamfit.commands.recording import Recording, open_recording
+from streamfit.commands.recording import open_recording
+from streamfit.commands.trials import Loaded, load_trials, with_clocks
 from streamfit.errors import InputError
 from streamfit.fit.anatomy import Build
 from streamfit.fit.calibrate import fit_bilevel
 from streamfit.fit.calibration import Calibration, Fit, Progress, finish
-from streamfit.fit.estimate import View
 from streamfit.fit.first_order import FirstOrderSettings, fit_first_order
 from streamfit.fit.trial import Trial
 from streamfit.fit.two_stage import fit_two_stage
@@ -44,6 +44,8 @@ class Calibrated:
     calibration: Calibration
     verdict: Verdict
     files: tuple[Path, ...]
+    said: tuple[str, ...] = ()
+    """What is to be known of the recordings' times, a line each."""
 
 
 def calibrate_sessions(
@@ -55,10 +57,12 @@ def calibrate_sessions(
     person: str | None = None,
     skeleton: str = "rajagopal",
     progress: Progress = lambda what, share: None,
+    offsets: Sequence[str] = (),
 ) -> Calibrated:
     """Fit one person to their sessions and write subject.toml to `output`; refined cameras beside it. InputError.
 
-    `static` is a session of quiet standing, one of `sessions` or another one.
+    `static` is a session of quiet standing, one of `sessions` or another one. `offsets` are `CAMERA=S`, to add to the
+    capture times of that camera. Where cameras are refined, clocks that nobody started together are found first.
     """
     options = options or CalibrateOptions()
     _check_options(options, static)
@@ -66,7 +70,7 @@ def calibrate_sessions(
         sessions = [*sessions, static]
     _check_output(output, sessions)
     body = Skeleton.load(skeleton)
-    recordings = [open_recording(path, body, cameras, person) for path in sessions]
+    recordings = [open_recording(path, body, cameras, person, offsets) for path in sessions]
     keypoints = recordings[0].keypoints
     for other in recordings[1:]:
         if (other.keypoints.names, other.keypoints.bodies) != (keypoints.names, keypoints.bodies):
@@ -74,24 +78,18 @@ def calibrate_sessions(
                 f"{other.file.path}: its keypoint set {other.keypoints.name} is not that of "
                 f"{recordings[0].file.path}, {keypoints.name}; calibrate each set on its own"
             )
-    trials = _named_apart([load_trial(recording, body) for recording in recordings])
+    loaded = _named_apart(load_trials(recordings, body, options.bundle_adjust, progress))
+    trials = [one.trial for one in loaded]
     standing = [trials[i].name for i, path in enumerate(sessions) if static and path.resolve() == static.resolve()]
     fit = _fit(options, trials, body, keypoints, standing)
     calibration = finish(_within(fit, options.minutes), progress)
+    timed, said = with_clocks(calibration.subject, loaded)
+    calibration = replace(calibration, subject=timed)
     _write(output, calibration.subject)  # kept, should the judging be interrupted
     verdict = judge(trials, body, keypoints, calibration, options.build)
     subject = verdict.noted(calibration.subject, options.build)
-    return Calibrated(replace(calibration, subject=subject), verdict, _write(output, subject))
-
-
-def load_trial(recording: Recording, skeleton: Skeleton) -> Trial:
-    """The instants of a recording as the live engine makes them."""
-    live = recording.live(skeleton, Subject.generic(skeleton, recording.keypoints))
-    instants = [
-        (instant.t, [View(view.camera, view.t, view.xyc) for view in instant.views])
-        for instant in recording.played(live)
-    ]
-    return Trial(recording.name, recording.rig, instants)
+    said = tuple(line for one in loaded for line in one.said) + said
+    return Calibrated(replace(calibration, subject=subject), verdict, _write(output, subject), said)
 
 
 def report(result: Calibrated) -> dict[str, Any]:
@@ -117,6 +115,7 @@ def report(result: Calibrated) -> dict[str, Any]:
         "verdict": verdict.grade,
         "reasons": list(verdict.reasons),
         "notes": list(verdict.notes),
+        "said": list(result.said),
         "files": [str(path) for path in result.files],
     }
 
@@ -134,6 +133,7 @@ def summary(result: Calibrated) -> str:
         f"scale: {scale}",
         f"largest offset: {subject.keypoints[largest]} {offset:.0f} mm",
         *(f"quiet standing: {name}" for name in calibration.standing),
+        *result.said,
         *(line for rig in subject.refined for line in _moves(rig)),
         f"verdict: {verdict.grade}",
         *(f"  - {reason}" for reason in verdict.reasons),
@@ -167,13 +167,14 @@ def _check_output(output: Path, sessions: Sequence[Path]) -> None:
         raise InputError(f"{output}: is one of the sessions; name another file for the subject")
 
 
-def _named_apart(trials: Sequence[Trial]) -> list[Trial]:
+def _named_apart(loaded: Sequence[Loaded]) -> list[Loaded]:
     """Trials of the same file name get a number."""
     seen: dict[str, int] = {}
     out = []
-    for trial in trials:
-        seen[trial.name] = count = seen.get(trial.name, 0) + 1
-        out.append(trial if count == 1 else replace(trial, name=f"{trial.name} ({count})"))
+    for one in loaded:
+        name = one.trial.name
+        seen[name] = count = seen.get(name, 0) + 1
+        out.append(one if count == 1 else replace(one, trial=replace(one.trial, name=f"{name} ({count})")))
     return out
 
 

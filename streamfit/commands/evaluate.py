@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 
 from streamfit.cameras import Rig
+from streamfit.commands.clock_offsets import said_of_clocks
 from streamfit.commands.evaluate_pictures import pictures
 from streamfit.commands.evaluate_scene import Scene
 from streamfit.commands.evaluate_tables import Method, Tracked, evaluation
 from streamfit.commands.fit import subject_for
 from streamfit.commands.fit_report import make_folder
+from streamfit.commands.forward_times import ForwardTimes, said_of
 from streamfit.commands.live_fit import Fitted, Motion, fit_recording
-from streamfit.commands.recording import Recording, open_recording
+from streamfit.commands.recording import Recording, open_recording, started_apart
 from streamfit.commands.sightings import Sightings, sightings
 from streamfit.commands.stick_figure import StickFigure
 from streamfit.commands.videos import open_videos
 from streamfit.daemon.instants import Instant
 from streamfit.errors import InputError
 from streamfit.fit.calibration import Fit, Movement, finish
+from streamfit.fit.clock_search import clocks_of
 from streamfit.fit.estimate import View
 from streamfit.fit.offline import fit_offline
 from streamfit.fit.trial import Trial
@@ -48,7 +51,12 @@ class Case:
     @cached_property
     def instants(self) -> list[Instant]:
         """The instants that the live engine is given."""
-        return list(self.recording.played(self.recording.live(self.skeleton, self.subject)))
+        return list(self.recording.played(self.recording.live(self.skeleton, self.subject), times=self.times))
+
+    @cached_property
+    def times(self) -> ForwardTimes:
+        """Of the instants, when they have been made."""
+        return ForwardTimes()
 
     @cached_property
     def t(self) -> np.ndarray:
@@ -113,16 +121,19 @@ def evaluate_session(
     """
     body = Skeleton.load(skeleton)
     recording = open_recording(session, body, cameras, person)
-    case = Case(recording, body, subject_for(recording, body, subject, None), show)
+    recording, someone = started_apart(recording, subject_for(recording, body, subject, None))
+    case = Case(recording, body, someone, show)
     files = open_videos(videos, recording.rig)
     chosen = _chosen(methods, [*movements(case), TRIANGULATION])
     make_folder(output)
     results = [_run(case, name) for name in chosen]
     report = evaluation(recording, case.subject, _source(case, subject), case.t, case.seen, results, body)
+    rig, views = recording.rig, [view for instant in case.instants for view in instant.views]
+    report["said"] = said_of(case.times.jumps) + said_of_clocks(clocks_of(rig, views), recording.file.path.name)
     show("drawing", 0.0)
     scene = Scene(
         calibrated=case.cameras[0],
-        clock=case.cameras[1],
+        clock=case.cameras[1] + [recording.offsets.get(name, 0.0) for name in recording.rig.names],
         keypoints=recording.keypoints.names,
         skeleton=body,
         figure=case.figure,
@@ -154,7 +165,7 @@ def summary(report: dict[str, Any], output: Path) -> str:
         scores = [*shares, ("median px", method["median_px"], ".1f")]
         values = (f"{what} {'-' if value is None else format(value, digits)}" for what, value, digits in scores)
         lines.append(f"{name + ':':14} " + "  ".join(values))
-    return "\n".join([*lines, f"report in {output / 'report.html'}"])
+    return "\n".join([*lines, *report["said"], f"report in {output / 'report.html'}"])
 
 
 def _chosen(asked: Sequence[str] | None, available: Sequence[str]) -> list[str]:

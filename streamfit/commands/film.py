@@ -52,7 +52,7 @@ def write_films(
     figure = StickFigure(skeleton, recording.keypoints, subject)
     for name, video in videos.items():
         path, index = folder / f"{name}.mp4", rig.names.index(name)
-        start = recording.start + float(clock[index])
+        start = recording.start + float(clock[index]) + recording.offsets.get(name, 0.0)
         painter = _Painter(rig.select([name]), figure, skeleton.coordinates, poses)
         with _film(path, video.rate) as add:
             for t, share, frame in video.frames():

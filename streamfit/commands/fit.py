@@ -10,7 +10,7 @@ from streamfit.commands.film import check_films, write_films
 from streamfit.commands.fit_report import check_exports, fit_report, make_folder, write_fit
 from streamfit.commands.live_fit import fit_recording
 from streamfit.commands.offline_fit import fit_whole
-from streamfit.commands.recording import Recording, open_recording
+from streamfit.commands.recording import Recording, open_recording, started_apart
 from streamfit.commands.videos import open_videos
 from streamfit.fit.check_world import world_findings
 from streamfit.skeleton import Skeleton
@@ -30,17 +30,18 @@ def fit_session(
     show: Show = lambda what, share: None,
     exports: Sequence[str] = (),
     videos: Sequence[str] = (),
+    offsets: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Fit a session, write its files into `output` and return its report. InputError.
 
     `exports` names further formats to write: see `fit_report.EXPORTS`; `videos` are `CAMERA=FILE`, to draw
-    the skeleton over.
+    the skeleton over; `offsets` are `CAMERA=S`, to add to its capture times.
 
     With the live engine, or, where `lag` is None, the whole trial at once.
     """
     body = Skeleton.load(skeleton)
-    recording = open_recording(session, body, cameras, person)
-    someone = subject_for(recording, body, subject, stature)
+    recording = open_recording(session, body, cameras, person, offsets)
+    recording, someone = started_apart(recording, subject_for(recording, body, subject, stature))
     check_exports(exports)
     files = open_videos(videos, recording.rig)
     check_films(output, files)
@@ -68,6 +69,7 @@ def summary(report: dict[str, Any], output: Path) -> str:
         + ("" if report["complete"] else "; the recording was cut off, it is read up to there"),
         f"{instants['count']} instants: "
         + ", ".join(f"{state} {instants[state]:.1%}" for state in ("tracking", "coasting", "lost")),
+        *report["times"]["said"],
         _speed(timing),
         *(f"  - {finding}" for finding in report["findings"]),
         *(f"{name + ':':14} " + _scores(consistency[name]) for name in ("fit", "triangulation")),

@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 
 from streamfit import __version__
+from streamfit.commands.clock_offsets import said_of_clocks
+from streamfit.commands.forward_times import said_of
 from streamfit.commands.live_fit import Fitted
 from streamfit.commands.recording import Recording
 from streamfit.commands.rrd import write_rrd
 from streamfit.commands.sightings import sightings
 from streamfit.commands.stick_figure import StickFigure
 from streamfit.errors import InputError
+from streamfit.fit.clock_search import clocks_of
 from streamfit.fit.metrics import Consistency
 from streamfit.session.c3d import write_c3d
 from streamfit.session.extras import needed
 from streamfit.session.frames import columns, write_csv, write_parquet
-from streamfit.session.opensim import write_mot, write_trc
+from streamfit.session.opensim import segments, write_mot, write_trc
 from streamfit.session.tables import write_gait_events, write_steps
 from streamfit.skeleton import Skeleton
 from streamfit.skeleton.osim import to_osim
@@ -154,6 +157,14 @@ def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: floa
             "last_s": float(t[-1]),
             **{name: float((state == name).mean()) for name in ("tracking", "coasting", "lost")},
         },
+        "times": {
+            "segments": [
+                {"first_s": float(t[part][0]), "last_s": float(t[part][-1]), "instants": len(t[part])}
+                for part in segments(t)
+            ],
+            "offsets_s": dict(recording.offsets),
+            "said": said_of(fitted.jumps) + said_of_clocks(clocks_of(rig, views), recording.file.path.name),
+        },
         "timing": _timing(t, fitted.seconds),
         "geometric_consistency": {"fit": _shares(fit), "triangulation": _shares(triangulation)},
         "residuals": {
@@ -166,7 +177,8 @@ def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: floa
 
 
 def _timing(t: np.ndarray, seconds: np.ndarray) -> dict[str, float]:
-    total = {"total_s": float(seconds.sum()), "times_real_time": float((t[-1] - t[0]) / seconds.sum())}
+    lasted = sum(float(t[part][-1] - t[part][0]) for part in segments(t))
+    total = {"total_s": float(seconds.sum()), "times_real_time": lasted / float(seconds.sum())}
     if len(seconds) < len(t):
         return total
     milliseconds = 1000 * seconds

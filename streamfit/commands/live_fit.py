@@ -2,12 +2,13 @@
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from streamfit.commands.forward_times import ForwardTimes, Jump
 from streamfit.commands.recording import Recording
 from streamfit.daemon.instants import Arrival
 from streamfit.skeleton import Skeleton
@@ -41,6 +42,8 @@ class Fitted:
     views: list[tuple[Arrival, ...]]
     seconds: np.ndarray
     rejected: dict[str, int]
+    jumps: list[Jump] = field(default_factory=list)
+    """Where the times of the recording do not go on."""
 
 
 def fit_recording(recording: Recording, skeleton: Skeleton, subject: Subject, lag: float, show: Show) -> Fitted:
@@ -49,8 +52,8 @@ def fit_recording(recording: Recording, skeleton: Skeleton, subject: Subject, la
     show("compiling", 0.0)
     live.prepare()
     answers: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    views, seconds = [], []
-    for instant in recording.played(live, show):
+    views, seconds, times = [], [], ForwardTimes()
+    for instant in recording.played(live, show, times):
         started = time.perf_counter()
         solved = list(chain.from_iterable(live.solve(instant)))
         seconds.append(time.perf_counter() - started)
@@ -69,6 +72,7 @@ def fit_recording(recording: Recording, skeleton: Skeleton, subject: Subject, la
         views=views,
         seconds=np.array(seconds),
         rejected={reason: count for reason, count in counts.items() if count},
+        jumps=times.jumps,
     )
 
 

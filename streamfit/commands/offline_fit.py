@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from streamfit.commands.forward_times import ForwardTimes
 from streamfit.commands.live_fit import Fitted, Motion
 from streamfit.commands.recording import Recording
 from streamfit.commands.whole_gait import gait_of
@@ -23,7 +24,8 @@ from streamfit.view.terminal import Show
 def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: Show) -> Fitted:
     """Fit a recording with all its instants at once. Instants that no view is near are left out. InputError."""
     live = recording.live(skeleton, subject)
-    instants = list(recording.played(live, show))
+    times = ForwardTimes()
+    instants = list(recording.played(live, show, times))
     trial = _trial(recording, instants)
     started = time.perf_counter()
     movement = finish(fit_offline([trial], skeleton, recording.keypoints, subject), show).movements[0]
@@ -42,6 +44,7 @@ def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: 
         views=[i.views for i in instants],
         seconds=np.array([seconds]),
         rejected=dict(live.rejected),
+        jumps=times.jumps,
     )
 
 

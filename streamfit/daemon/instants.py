@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 
 from streamfit.daemon.cadence import Camera
-from streamfit.daemon.timeline import Timeline
+from streamfit.daemon.timeline import Timeline, Verdict
 
 Sync = Literal["auto", "triggered", "free"]
 TOGETHER = 1e-3  # s
@@ -92,13 +92,7 @@ class Assembler:
             off = self._timeline.off(view.t, now)
             if off is not None:
                 self.cameras[view.camera].astray = (now, off)
-            verdict = self._timeline.judge(view, now)
-            for held in verdict.dropped:
-                self._drop(held, "time_jump", dropped)
-            if verdict.restarted:
-                self._restart()
-            for usable in verdict.use:
-                self._take(usable, t, touched, dropped)
+            self._follow(self._timeline.judge(view, now), t, touched, dropped)
         if not views:
             self._take_empty(t, now, touched)
         for instant in touched:
@@ -117,7 +111,8 @@ class Assembler:
         return self._until(self._open[0]) if self._open else None
 
     def flush(self) -> list[Instant]:
-        """All instants that are still open, complete or not."""
+        """All instants that are still open, complete or not: there will be no more."""
+        self._follow(self._timeline.end(), float("nan"), set(), Counter())
         self._answer_all()
         return self.due(float("-inf"))
 
@@ -128,6 +123,15 @@ class Assembler:
     def forget(self, person: str) -> None:
         """Drop what is remembered of `person`'s views."""
         self._known = {key: times for key, times in self._known.items() if key[1] != person}
+
+    def _follow(self, verdict: Verdict[Arrival], sent: float, touched: set[_Open], dropped: Counter[str]) -> None:
+        """Do with views of a message of time `sent` what was found about their times."""
+        for lost in verdict.dropped:
+            self._drop(lost, "time_jump", dropped)
+        if verdict.restarted:
+            self._restart()
+        for usable in verdict.use:
+            self._take(usable, sent, touched, dropped)
 
     def _take(self, view: Arrival, sent: float, touched: set[_Open], dropped: Counter[str]) -> None:
         known = self._known.setdefault((view.camera, view.person), deque(maxlen=REMEMBERED_VIEWS))

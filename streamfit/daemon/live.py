@@ -54,7 +54,8 @@ class LiveSession:
         self.rejected: Counter[str] = Counter()
         self.details: dict[str, str] = {}
         self.assembler = Assembler(len(rig.names), ingest.sync, ingest.wait)
-        equipment = Equipment(skeleton, rig, keypoints, subject)
+        self._apart, own = subject.started_apart(rig)
+        equipment = Equipment(skeleton, rig, keypoints, own)
         received = partial(_received, self.assembler)
         self.fits = Fits(name, equipment, lag, tracker_factory, clock, received)
         self.clock = clock
@@ -97,7 +98,8 @@ class LiveSession:
 
     def swap(self, subject: Subject) -> None:
         """Take another frozen subject from the next instant on; on the solver thread."""
-        self.fits.swap(subject)
+        self._apart, own = subject.started_apart(self.rig)
+        self.fits.swap(own)
 
     def prepare(self) -> None:
         """Compile everything this session will need; takes seconds the first time."""
@@ -137,7 +139,8 @@ class LiveSession:
             return None
         if view.bad_points:
             self.reject("bad_point", f"{view.camera}: not finite, or confidence outside 0..1", view.bad_points)
-        return Arrival(camera, view.person, t if view.t is None else view.t, view.xyc, arrival)
+        at = (t if view.t is None else view.t) + float(self._apart[camera])
+        return Arrival(camera, view.person, at, view.xyc, arrival)
 
 
 def _received(assembler: Assembler) -> float:

@@ -6,10 +6,17 @@ from pathlib import Path
 import numpy as np
 
 METRES_PER = {"m": 1.0, "mm": 1e-3}
+GAP = 0.25
+"""s without a row that is too long to be bridged, unless rows are as far apart as that."""
+SLOW = 2.5
+"""Steps without a row that are too long to be bridged where rows are far apart."""
 
 
 def write_mot(path: Path, t: np.ndarray, q: np.ndarray, coordinates: Sequence[str], units: Sequence[str]) -> None:
-    """Write coordinates (T, D), rad or m as `units` says, as degrees and metres, uniform in time."""
+    """Write coordinates (T, D), rad or m as `units` says, as degrees and metres, uniform in time.
+
+    A gap stays one: OpenSim reads rows at any increasing times.
+    """
     grid, values = uniform(t, q)
     values = np.where(np.asarray(units) == "rad", np.degrees(values), values)
     header = [
@@ -27,9 +34,9 @@ def write_mot(path: Path, t: np.ndarray, q: np.ndarray, coordinates: Sequence[st
 
 
 def write_trc(path: Path, t: np.ndarray, points: np.ndarray, names: Sequence[str], units: str = "m") -> None:
-    """Write points (T, K, 3), m, y up, in `units` ("m" or "mm"), uniform in time; NaN is left empty."""
+    """Write points (T, K, 3), m, y up, in `units` ("m" or "mm"), uniform in time but for gaps; NaN is left empty."""
     grid, flat = uniform(t, points.reshape(len(points), 3 * len(names)))
-    rate = f"{(len(grid) - 1) / (grid[-1] - grid[0]):.4f}" if len(grid) > 1 else "0"
+    rate = f"{1.0 / step_of(grid):.4f}" if len(grid) > 1 else "0"
     count = str(len(grid))
     axes = [f"{axis}{k}" for k in range(1, len(names) + 1) for axis in "XYZ"]
     fields = {
@@ -57,12 +64,30 @@ def write_trc(path: Path, t: np.ndarray, points: np.ndarray, names: Sequence[str
 
 
 def uniform(t: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (T, N) at increasing times, linearly interpolated at their median rate from first to last.
+    """Rows (T, N) at increasing times, linearly interpolated at their median rate, each segment from first to last.
 
-    Uniform input comes back as it is (times to their own rounding); gaps are bridged in a straight line.
+    Uniform input comes back as it is (times to their own rounding); in a segment what is missing is bridged in a
+    straight line. Nothing is made where there is a gap, however long.
     """
+    parts = [_evened(t[part], values[part]) for part in segments(t)]
+    return np.concatenate([grid for grid, _ in parts]), np.concatenate([rows for _, rows in parts])
+
+
+def segments(t: np.ndarray) -> list[slice]:
+    """The parts of increasing times (T,) without a gap."""
+    if not len(t):
+        return [slice(0, 0)]
+    ends = np.flatnonzero(np.diff(t) > max(GAP, SLOW * step_of(t))) + 1
+    return [slice(int(a), int(b)) for a, b in zip([0, *ends], [*ends, len(t)], strict=True)]
+
+
+def step_of(t: np.ndarray) -> float:
+    """The median step of increasing times (T,), s; 0 where there is none."""
+    return float(np.median(np.diff(t))) if len(t) > 1 else 0.0
+
+
+def _evened(t: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if len(t) < 2:
         return t, values
-    steps = max(1, round((t[-1] - t[0]) / float(np.median(np.diff(t)))))
-    grid = np.linspace(t[0], t[-1], steps + 1)
+    grid = np.linspace(t[0], t[-1], max(1, round((t[-1] - t[0]) / step_of(t))) + 1)
     return grid, np.column_stack([np.interp(grid, t, column) for column in values.T])

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from simulated import rig, walk, write_session
 
-from streamfit.commands.calibrate import calibrate_sessions, load_trial
+from streamfit.commands.calibrate import calibrate_sessions
 from streamfit.commands.recording import open_recording
+from streamfit.commands.trials import load_trial
 from streamfit.errors import InputError
 from streamfit.skeleton import KeypointSet, Skeleton
 

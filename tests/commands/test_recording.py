@@ -4,35 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sent_session import BOTH, message, session
 from simulated import rig, walk, write_session
 
 from streamfit.commands.recording import Recording, open_recording
 from streamfit.daemon.instants import Instant
 from streamfit.errors import InputError
-from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
-from streamfit.wire.packing import encode
 
 
 def instants(recording: Recording, skeleton: Skeleton) -> list[Instant]:
     return list(recording.played(recording.live(skeleton, Subject.generic(skeleton, recording.keypoints))))
-
-
-def message(t: float, *views: tuple[str, str], count: int = 17) -> bytes:
-    body = [{"camera": c, "person": p, "xyc": np.full((count, 3), 0.5)} for c, p in views]
-    return encode({"v": 1, "type": "keypoints", "session": "s", "t": t, "views": body})
-
-
-def session(path: Path, *payloads: tuple[bytes, float]) -> Path:
-    """Messages with their arrivals (s), two cameras, coco17."""
-    with SessionWriter(path, rig(2).to_toml(), 'name = "coco17"\n') as writer:
-        for payload, arrival in payloads:
-            writer.write("keypoints", payload, int(arrival * 1e9), 0)
-    return path
-
-
-BOTH = (("cam_01", "0"), ("cam_02", "0"))
 
 
 def test_every_instant_of_a_recording(tmp_path: Path, skeleton: Skeleton, keypoints: KeypointSet) -> None:

@@ -377,3 +377,38 @@ def test_flush_answers_what_still_waits() -> None:
     sender.send([(0, 0.04)], 0.04)
     assert [i.t for i in sender.assembler.flush()] == [0.03, 0.04]
     assert sender.assembler.next_deadline() is None
+
+
+@pytest.mark.parametrize("sync", ["triggered", "auto", "free"])
+def test_a_clock_that_is_set_back_a_little_loses_no_instant(sync: Sync) -> None:
+    """By less than a view may be late: it is the cameras' own times that go back."""
+    sender = Sender(sync=sync)
+    together(sender, 100)
+    together(sender, 100, start=0.6)
+    sender.look(10.0)
+    expected = [*(i * PERIOD for i in range(100)), *(0.6 + i * PERIOD for i in range(100))]
+    np.testing.assert_allclose(sender.times, expected, atol=1e-9)
+    assert sender.dropped == {}
+
+
+def test_one_camera_that_lags_has_set_no_clock_back() -> None:
+    """Not even when the others end before it."""
+    sender = Sender()
+    for i in range(100):
+        t = i * PERIOD
+        if i < 60:
+            sender.send([(0, t), (1, t)], t + 0.001)
+        if i >= 30:
+            sender.send([(2, t - 0.3)], t + 0.001)
+    sender.look(10.0)
+    assert sorted(sender.times) == sender.times
+    assert len([view for view in sender.used if view[0] == 2]) >= 29
+
+
+def test_what_waits_for_a_clock_to_be_confirmed_is_bounded() -> None:
+    sender = Sender()
+    together(sender, 100)
+    for i in range(2000):
+        sender.send([(0, 5000.0 + i % 3)], 2.0 + i)
+    held = sender.assembler._timeline._held
+    assert len(held) <= instants.MAX_KEPT

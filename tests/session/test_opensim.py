@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamfit.session.opensim import uniform, write_mot, write_trc
+from streamfit.session.opensim import segments, uniform, write_mot, write_trc
 
 
 def parse_mot(path: Path) -> tuple[dict[str, str], list[str], np.ndarray]:
@@ -73,3 +73,23 @@ def test_trc_holds_points_in_the_unit_it_says(tmp_path: Path) -> None:
         assert rows[1][5:] == ["", "", ""]
         values = np.array([[float(value or "nan") for value in row[2:]] for row in rows])
         np.testing.assert_allclose(values, factor * points.reshape(4, 6), atol=1e-6, equal_nan=True)
+
+
+def test_a_gap_stays_a_gap_however_long(tmp_path: Path) -> None:
+    t = np.concatenate([np.arange(40) / 25, 1.78e9 + np.arange(40) / 25])
+    grid, values = uniform(t, t[:, None])
+    np.testing.assert_allclose(grid, t)
+    np.testing.assert_allclose(values[:, 0], t)
+    write_mot(tmp_path / "k.mot", t, t[:, None], ["pelvis_tx"], ["m"])
+    header, _, rows = parse_mot(tmp_path / "k.mot")
+    assert (header["nRows"], len(rows)) == ("80", 80)
+    write_trc(tmp_path / "k.trc", t, np.zeros((80, 1, 3)), ["a"])
+    lines = (tmp_path / "k.trc").read_text().splitlines()
+    fields = dict(zip(lines[1].split("\t"), lines[2].split("\t"), strict=True))
+    assert (len(lines), fields["NumFrames"], float(fields["DataRate"])) == (86, "80", 25.0)
+
+
+def test_a_slow_recording_has_no_gaps_of_its_own() -> None:
+    t = np.delete(np.arange(20) / 3, 7)
+    assert [part.start for part in segments(t)] == [0]
+    assert len(uniform(t, t[:, None])[0]) == 20
