@@ -15,6 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
     "arrays": set(),
+    "video_times": set(),
     "skeleton": set(),
     "projection": set(),
     "caliscope": set(),
@@ -34,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": CORE | {"wire", "session", "daemon", "view", "commands"},
     "cli": CORE | {"wire", "session", "imports", "rig", "daemon", "view", "commands", "demo"},
 }
-GROUND = {"errors", "files", "arrays"}
+GROUND = {"errors", "files", "arrays", "video_times"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -11,6 +11,7 @@ import zmq
 from sockets import keys_option, message_of, publish_option, wait_for_daemon
 
 from streamfit.client.connect import connect
+from streamfit.client.steady_time import SteadyTime
 from streamfit.errors import InputError
 from streamfit.session.extras import needed
 from streamfit.view.terminal import run
@@ -46,24 +47,28 @@ class Lsl:
         setup.append_child_value("model", model["skeleton"]).append_child_value("software", model["software"])
         markers = lsl.StreamInfo(f"{name}/events", "Markers", 1, lsl.IRREGULAR_RATE, "string", f"{name}/events")
         self._motion, self._events = lsl.StreamOutlet(info), lsl.StreamOutlet(markers)
-        self._offset = float("inf")
+        self._time = SteadyTime()
 
     def motion(self, message: dict[str, Any], q: np.ndarray, received: float) -> None:
         """See Sink."""
-        # the least that passed from a capture to here is taken for the difference of the clocks
-        self._offset = min(self._offset, received + self._shift() - message["t"])
-        self._motion.push_sample(q.tolist(), message["t"] + self._offset)
+        now = self._on_their_clock(received)
+        self._time.instant(message["t"], now)
+        self._motion.push_sample(q.tolist(), self._time.stamp(message["t"], now))
 
     def event(self, message: dict[str, Any], received: float) -> None:
         """See Sink."""
-        self._events.push_sample([f"{message['event']} {message['side']}"], message["t"] + self._offset)
+        stamp = self._time.stamp(message["t"], self._on_their_clock(received))
+        self._events.push_sample([f"{message['event']} {message['side']}"], stamp)
 
-    def _shift(self) -> float:
-        return float(self._lsl.local_clock()) - time.monotonic()
+    def _on_their_clock(self, received: float) -> float:
+        return received + float(self._lsl.local_clock()) - time.monotonic()
 
 
 class Osc:
-    """Messages to /streamfit/SESSION/PERSON/: NAME with its value (degrees or m), and `event` with kind and side."""
+    """Messages to /streamfit/SESSION/PERSON/: NAME with its value (degrees or m), and `event` with kind and side.
+
+    `t` is the capture time; where the cameras' clock is set back it goes on.
+    """
 
     def __init__(self, model: dict[str, Any], host: str, port: int) -> None:
         client = needed("pythonosc.udp_client", "osc")
@@ -72,13 +77,16 @@ class Osc:
         self._client = client.SimpleUDPClient(host, port)
         self._prefix = f"/streamfit/{model['session']}/{model['person']}"
         self._coordinates = model["coordinates"]
+        self._time = SteadyTime()
         self._factor = np.where(np.array(model["units"]) == "rad", np.degrees(1.0), 1.0)
 
     def motion(self, message: dict[str, Any], q: np.ndarray, received: float) -> None:
         """See Sink."""
         bundle = self._builder.OscBundleBuilder(self._builder.IMMEDIATELY)
         values = dict(zip(self._coordinates, (q * self._factor).tolist(), strict=True))
-        for name, value in {"t": float(message["t"]), "state": message["state"], **values}.items():
+        self._time.instant(message["t"], received)
+        t = float(self._time.forward(message["t"]))
+        for name, value in {"t": t, "state": message["state"], **values}.items():
             builder = self._message.OscMessageBuilder(f"{self._prefix}/{name}")
             builder.add_arg(value, "d" if name == "t" else None)
             bundle.add_content(builder.build())
@@ -86,7 +94,8 @@ class Osc:
 
     def event(self, message: dict[str, Any], received: float) -> None:
         """See Sink."""
-        self._client.send_message(f"{self._prefix}/event", [message["event"], message["side"], float(message["t"])])
+        t = float(self._time.forward(message["t"]))
+        self._client.send_message(f"{self._prefix}/event", [message["event"], message["side"], t])
 
 
 @click.command(

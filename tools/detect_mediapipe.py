@@ -19,6 +19,7 @@ from streamfit.client.detector import INGEST, Detector
 from streamfit.client.detectors import from_mediapipe
 from streamfit.errors import InputError
 from streamfit.files import numbers, parse_toml, read_text
+from streamfit.video_times import PictureTimes
 from streamfit.view.terminal import named_source
 
 START = 120.0
@@ -63,7 +64,7 @@ def detect(
     model: int,
     end: bool,
 ) -> None:
-    """Feed a daemon whose keypoints are `mediapipe33` from files (by their own times) or cameras (as they come)."""
+    """Feed a daemon whose keypoints are `mediapipe33` from files (by the times they hold) or cameras (as they come)."""
     try:
         videos = dict(_named(source) for source in sources)
         sizes = {} if cameras is None else _sizes(cameras, list(videos))
@@ -151,7 +152,6 @@ def _detect(
     if not capture.isOpened():
         print(f"detect_mediapipe: {video}: OpenCV cannot open it", file=sys.stderr)
         sys.exit(1)
-    rate = capture.get(cv2.CAP_PROP_FPS) or 30.0
     with (
         mediapipe.solutions.pose.Pose(model_complexity=model) as pose,
         Detector(session, ingest, keys) as detector,
@@ -163,12 +163,12 @@ def _detect(
             capture.open(video)  # from the start again; not every file can be wound back
         barrier.wait(START)
         time.sleep(SETTLE)
-        began, frame = time.monotonic(), 0
+        began, frame, times = time.monotonic(), 0, PictureTimes(capture)
         while True:
             taken, picture = capture.read()
             if not taken:
                 break
-            t = frame / rate if is_file else time.time()
+            t = times.read() if is_file else time.time()
             if is_file and speed > 0.0:
                 time.sleep(max(0.0, began + t / speed - time.monotonic()))
             found = pose.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).pose_landmarks

@@ -20,6 +20,7 @@ from streamfit.daemon.threads import single_threaded
 single_threaded()
 
 from streamfit.cameras import Rig  # noqa: E402 - JAX only now
+from streamfit.commands.clock_offsets import parse_offsets  # noqa: E402
 from streamfit.commands.film import check_films  # noqa: E402
 from streamfit.commands.fit import fit_session, summary  # noqa: E402
 from streamfit.commands.fit_report import make_folder  # noqa: E402
@@ -45,7 +46,7 @@ LATE = 500
     epilog="""\b
 Example:
   tools/film.py cameras.toml cam_01=one.mp4 cam_02=two.mp4 cam_03=three.mp4 -o walk/ --stature 1.78
-The first frames of all videos are taken to be of the same moment.
+The first frames of all videos are taken to be of the same moment, but for --offset.
 """
 )
 @click.argument("calibration", metavar="cameras.toml", type=FILE)
@@ -53,6 +54,9 @@ The first frames of all videos are taken to be of the same moment.
 @click.option("-o", "output", metavar="DIR", required=True, type=FILE, help="The folder to make.")
 @click.option("--subject", metavar="subject.toml", type=FILE, help="The calibrated person, for `mediapipe33`.")
 @click.option("--stature", metavar="M", type=click.FloatRange(0.4, 2.6), help="Else: of the generic skeleton, m.")
+@click.option(
+    "--offset", "offsets", metavar="CAMERA=S", multiple=True, help="s to add to the times of its video; repeatable."
+)
 @click.option("--offline", is_flag=True, help="Fit the whole trial at once instead of live.")
 @click.option("--python", type=FILE, default=PYTHON, help="That has MediaPipe.  [default: what mediapipe_env.sh made]")
 def film(
@@ -61,6 +65,7 @@ def film(
     output: Path,
     subject: Path | None,
     stature: float | None,
+    offsets: tuple[str, ...],
     offline: bool,
     python: Path,
 ) -> None:
@@ -74,6 +79,7 @@ def film(
     if output.exists():
         raise InputError(f"{output} exists already: name another folder")
     rig = rig.select([name for name in rig.names if name in videos])
+    parse_offsets(offsets, rig.names)
     session = output / f"{SESSION}.mcap"
     check_films(output, videos)
     with progress() as show:
@@ -89,6 +95,7 @@ def film(
             lag=None if offline else 0.1,
             show=show,
             videos=sources,
+            offsets=offsets,
         )
     click.echo(summary(report, output))
 

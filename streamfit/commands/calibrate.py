@@ -84,10 +84,9 @@ def calibrate_sessions(
     fit = _fit(options, trials, body, keypoints, standing)
     calibration = finish(_within(fit, options.minutes), progress)
     timed, said = with_clocks(calibration.subject, loaded)
-    calibration = replace(calibration, subject=timed)
-    _write(output, calibration.subject)  # kept, should the judging be interrupted
-    verdict = judge(trials, body, keypoints, calibration, options.build)
-    subject = verdict.noted(calibration.subject, options.build)
+    _write(output, timed)  # kept, should the judging be interrupted
+    verdict = judge(trials, body, keypoints, calibration, options.build)  # by the trials as they were put right
+    subject = verdict.noted(timed, options.build)
     said = tuple(line for one in loaded for line in one.said) + said
     return Calibrated(replace(calibration, subject=subject), verdict, _write(output, subject), said)
 

@@ -26,6 +26,8 @@ LONGEST = 1280
 """px, of a film's longer edge: it is for looking at."""
 QUALITY = {"crf": "23", "preset": "veryfast"}
 """Of H.264, which OpenCV's own build cannot write; its VP9 takes a second a frame."""
+TICK = Fraction(1, 90_000)
+"""s, of a film's times: frames need not be evenly spaced."""
 CLOSE = 0.1
 """s to the nearest known pose beyond which nobody is drawn."""
 SHOWN = ("hip_flexion", "knee_angle", "ankle_angle")
@@ -58,7 +60,7 @@ def write_films(
             for t, share, frame in video.frames():
                 small = _shrunk(frame)
                 painter.paint(small, start + t)
-                add(small)
+                add(small, t)
                 show(f"drawing {path.name}", share)
         paths.append(path)
     return paths
@@ -74,18 +76,20 @@ def check_films(folder: Path, videos: Mapping[str, Video]) -> None:
 
 
 @contextmanager
-def _film(path: Path, rate: float) -> Iterator[Callable[[np.ndarray], None]]:
-    """Takes frames (h, w, 3; BGR) of one size. InputError where they cannot be written."""
+def _film(path: Path, rate: float) -> Iterator[Callable[[np.ndarray, float], None]]:
+    """Takes frames (h, w, 3; BGR) of one size, each with its time (s). InputError where they cannot be written."""
     av = needed("av", "film")
     try:
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001), options=QUALITY)
-            stream.pix_fmt = "yuv420p"
+            stream.pix_fmt, stream.codec_context.time_base = "yuv420p", TICK
 
-            def add(frame: np.ndarray) -> None:
+            def add(frame: np.ndarray, t: float) -> None:
                 if not stream.codec_context.is_open:
                     stream.height, stream.width = frame.shape[:2]
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="bgr24")))
+                picture = av.VideoFrame.from_ndarray(frame, format="bgr24")
+                picture.pts, picture.time_base = round(t / TICK), TICK
+                container.mux(stream.encode(picture))
 
             yield add
             container.mux(stream.encode())

@@ -320,7 +320,9 @@ def curve(rig: Rig, pair: tuple[int, int], tracks: Mapping[int, Track], shifts: 
     ahead = np.concatenate([seen, np.ones_like(seen[..., :1])], -1) @ e.T
     distance = focal * np.stack([_sampson(e, seen, ahead, _at(theirs, t - shift)) for shift in shifts])
     enough = np.isfinite(distance).sum((1, 2)) >= OVERLAP * max(1, np.isfinite(seen[..., 0]).sum())
-    flat = np.sort(np.where(np.isfinite(distance[enough]), distance[enough], np.inf).reshape(int(enough.sum()), -1))
+    flat = np.sort(
+        np.where(np.isfinite(distance[enough]), distance[enough], np.inf).reshape(int(enough.sum()), distance[0].size)
+    )
     medians = np.full(len(shifts), np.inf)
     medians[enough] = flat[np.arange(len(flat)), np.isfinite(flat).sum(1) // 2]
     scale = max(LEAST, 1.5 * float(medians.min())) if enough.any() else LEAST

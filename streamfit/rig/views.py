@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from streamfit.errors import InputError
 from streamfit.rig.board import Board
+from streamfit.video_times import PictureTimes
 from streamfit.view.terminal import Show
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -77,11 +78,12 @@ def _video(path: Path, every: float, offset: float) -> Iterator[tuple[int, float
     capture = cv2.VideoCapture(str(path))
     try:
         rate, count = capture.get(cv2.CAP_PROP_FPS) or 30.0, max(capture.get(cv2.CAP_PROP_FRAME_COUNT), 1.0)
-        last, frame = None, 0
+        last, frame, times = None, 0, PictureTimes(capture)
         while capture.grab():
-            moment = round((frame / rate - offset) / every)
+            t = times.read() - offset
+            moment = round(t / every)
             # the picture nearest to the moment: its like in the other videos is the same
-            if moment != last and abs((frame / rate - offset) - moment * every) <= 0.5 / rate + 1e-9:
+            if moment != last and abs(t - moment * every) <= 0.5 / rate + 1e-9:
                 last = moment
                 found, picture = capture.retrieve()
                 if found:

@@ -47,6 +47,11 @@ def videos(tmp_path: Path) -> list[str]:
     return out
 
 
+def found_in(folder: Path) -> str:
+    """Where the stand-in is, and what is tested."""
+    return f"{folder}{os.pathsep}{ROOT}"
+
+
 def detected(arguments: list[str], python: str | Path, **environment: str):
     """What the tool sends, and how it ended."""
     with zmq.Context() as context, context.socket(zmq.PULL) as pull:
@@ -62,7 +67,9 @@ def detected(arguments: list[str], python: str | Path, **environment: str):
 
 def test_each_camera_is_watched_and_sent_with_its_own_times(tmp_path: Path, videos: list[str]) -> None:
     (tmp_path / "mediapipe.py").write_text(STAND_IN)
-    done, messages = detected([*videos, "--session", "film", "--speed", "0"], sys.executable, PYTHONPATH=str(tmp_path))
+    done, messages = detected(
+        [*videos, "--session", "film", "--speed", "0"], sys.executable, PYTHONPATH=found_in(tmp_path)
+    )
     assert done.returncode == 0, done.stderr
     messages.remove(EndMessage("film"))  # by a connection of its own: here it is read in no order
     for camera in ("cam_01", "cam_02"):
@@ -74,15 +81,29 @@ def test_each_camera_is_watched_and_sent_with_its_own_times(tmp_path: Path, vide
     assert "10 pictures" in done.stdout
 
 
+def test_pictures_that_are_not_evenly_spaced_have_the_times_of_their_container(tmp_path: Path, faults: Path) -> None:
+    av = pytest.importorskip("av")
+    video = faults / "vfr" / "vfr.mp4"
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        expected = [float(frame.pts * stream.time_base) for frame in container.decode(stream)]
+    (tmp_path / "mediapipe.py").write_text(STAND_IN)
+    done, messages = detected([f"cam_01={video}", "--speed", "0"], sys.executable, PYTHONPATH=found_in(tmp_path))
+    assert done.returncode == 0, done.stderr
+    sent = {m.frame: m.t for m in messages if not isinstance(m, EndMessage)}
+    assert len(sent) > 50
+    np.testing.assert_allclose(list(sent.values()), [expected[frame] for frame in sent], atol=1e-4)
+
+
 def test_what_cannot_be_watched_is_one_line(tmp_path: Path, videos: list[str]) -> None:
     (tmp_path / "mediapipe.py").write_text(STAND_IN)
     for wrong, hint in (("nothing.mp4", "say which camera"), ("cam_01=nothing.mp4", "no such video")):
-        done, messages = detected([wrong], sys.executable, PYTHONPATH=str(tmp_path))
+        done, messages = detected([wrong], sys.executable, PYTHONPATH=found_in(tmp_path))
         assert (done.returncode, messages) == (2, [])
         assert hint in done.stderr
         assert len(done.stderr.splitlines()) == 1
     (tmp_path / "text.mp4").write_text("no film")
-    done, _ = detected([videos[0], f"cam_02={tmp_path / 'text.mp4'}"], sys.executable, PYTHONPATH=str(tmp_path))
+    done, _ = detected([videos[0], f"cam_02={tmp_path / 'text.mp4'}"], sys.executable, PYTHONPATH=found_in(tmp_path))
     assert done.returncode == 1
     assert "OpenCV cannot open it" in done.stderr
 
