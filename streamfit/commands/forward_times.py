@@ -26,8 +26,8 @@ MANY = 3
 
 @dataclass(frozen=True)
 class Jump:
-    """Times as they were sent, s: `before` the last instant, `after` the first one; what follows is `moved` s later
-    in the files; `passed` s went by on the clock of the recorder."""
+    """Times as they were sent, s: `before` the last instant, `after` the first one; what follows is taken `moved` s
+    later; `passed` s went by on the clock of the recorder."""
 
     before: float
     after: float
@@ -38,18 +38,22 @@ class Jump:
     def words(self) -> str:
         step, at = self.after - self.before, f"after t = {self.before:.3f} s"
         if self.moved == WRAP:
-            return f"the clock of 32 bits begins again {at}: what follows is {WRAP:.6f} s later in the files"
-        if self.moved:
-            return f"the clock is set back by {-step:.3f} s {at}: what follows is {self.moved:.3f} s later in the files"
+            return f"the clock of 32 bits begins again {at}: what follows is taken {WRAP:.6f} s later"
+        if step <= 0.0:
+            return f"the clock is set back by {-step:.3f} s {at}: what follows is taken {self.moved:.3f} s later"
         if abs(step - self.passed) < AGREE and step < DAY:
-            return f"nothing was sent for {step:.3f} s {at}: the files have a gap there"
-        return f"the clock jumps ahead by {step:.3f} s {at} ({self.passed:.3f} s passed): the files have a gap there"
+            return f"nothing was sent for {step:.3f} s {at}: a new segment begins there"
+        return f"the clock jumps ahead by {step:.3f} s {at} ({self.passed:.3f} s passed): a new segment begins there"
 
 
 @dataclass
 class ForwardTimes:
-    """Instants as they come, with times that increase; `jumps` when all have come."""
+    """Instants as they come, with times that increase; `jumps` when all have come.
 
+    `closes_up`: where the clock jumps ahead too, what follows comes RESUME later, so that nothing is ever long.
+    """
+
+    closes_up: bool = False
     _moved: float = 0.0
     _t: list[float] = field(default_factory=list)
     _shift: list[float] = field(default_factory=list)
@@ -57,6 +61,8 @@ class ForwardTimes:
 
     def of(self, instant: Instant) -> Instant:
         """The instant, moved if the clock has been set back before it."""
+        if self.closes_up and self._t and instant.t + self._moved > self._t[-1] + RESUME:
+            self._moved = self._t[-1] + RESUME - instant.t
         if self._t and instant.t + self._moved <= self._t[-1]:
             sent = self._t[-1] - self._moved
             wraps = self._moved == 0.0 and 0.0 < instant.t + WRAP - sent < RESUME

@@ -110,7 +110,7 @@ def _as_options(found: Mapping[str, float]) -> str:
 
 def _load(recording: Recording, skeleton: Skeleton) -> tuple[Trial, tuple[str, ...]]:
     """The trial, and a line about each jump of its times."""
-    times = ForwardTimes()
+    times = ForwardTimes(closes_up=True)
     live = recording.live(skeleton, Subject.generic(skeleton, recording.keypoints))
     instants = [
         (instant.t, [View(view.camera, view.t, view.xyc) for view in instant.views])

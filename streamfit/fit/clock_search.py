@@ -101,10 +101,11 @@ class Curve:
 
     def mistaken(self, shift: float) -> float:
         """s by which a calibration that is off as far as this pair's shift leaves it may seem to move a clock."""
-        near = np.abs(self.shifts - shift) < WITHIN + 0.5 * COARSE
-        here, about = np.interp(shift, self.shifts, self.median), np.array(self.median)[near]
-        beside = np.median(about[np.isfinite(about)]) if np.isfinite(about).any() else here
-        return float(here / max((beside - here) / (WITHIN / 2), 1e-9))
+        near = (np.abs(self.shifts - shift) < WITHIN + 0.5 * COARSE) & np.isfinite(self.median)
+        if not near.any():
+            return float("inf")
+        here = np.interp(shift, self.shifts[near], self.median[near])
+        return float(here / max((np.median(self.median[near]) - here) / (WITHIN / 2), 1e-9))
 
     def at(self, shifts: np.ndarray, left_out: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Sum and count at other shifts, on straight lines, but for one block; beyond the ends none."""

@@ -1,17 +1,21 @@
 """A clock that jumps: as many instants as were sent, at times that increase, and a line that says it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sent_session import BOTH, message, session
+from simulated import rig, walk, write_session
 
+from streamfit.commands.fit import fit_session
 from streamfit.commands.forward_times import RESUME, WRAP, ForwardTimes, said_of
 from streamfit.commands.recording import open_recording
+from streamfit.commands.trials import load_trial
 from streamfit.errors import InputError
 from streamfit.session.opensim import segments
-from streamfit.skeleton import Skeleton
+from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 
 
@@ -31,9 +35,9 @@ def recorded(path: Path, times: Sequence[float], apart: bool = False) -> Path:
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        (3600.0, "the clock jumps ahead by 3600.040 s after t = 5.560 s (0.040 s passed): the files have a gap there"),
+        (3600.0, "the clock jumps ahead by 3600.040 s after t = 5.560 s (0.040 s passed): a new segment begins there"),
         (1.78e9, "the clock jumps ahead by 1780000000.040 s after t = 5.560 s"),
-        (-0.4, "the clock is set back by 0.360 s after t = 5.560 s: what follows is 1.360 s later in the files"),
+        (-0.4, "the clock is set back by 0.360 s after t = 5.560 s: what follows is taken 1.360 s later"),
         (-3600.0, "the clock is set back by 3599.960 s after t = 5.560 s"),
     ],
 )
@@ -81,7 +85,7 @@ def test_a_recording_that_was_paused_says_for_how_long(tmp_path: Path, skeleton:
     payloads = [(message(t, *BOTH), t) for t in [*0.04 * np.arange(20), *(300.0 + 0.04 * np.arange(20))]]
     t, said = played(session(tmp_path / "p.mcap", *payloads), skeleton)
     assert len(t) == 40
-    assert said == ["nothing was sent for 299.240 s after t = 0.760 s: the files have a gap there"]
+    assert said == ["nothing was sent for 299.240 s after t = 0.760 s: a new segment begins there"]
 
 
 def test_times_below_zero_are_times_and_those_that_are_none_are_counted(tmp_path: Path, skeleton: Skeleton) -> None:
@@ -129,3 +133,47 @@ def test_offsets_are_added_to_the_times_of_their_cameras(tmp_path: Path, skeleto
     ):
         with pytest.raises(InputError, match=words):
             open_recording(path, skeleton, offsets=given)
+
+
+def test_what_is_calibrated_on_is_never_long(tmp_path: Path, skeleton: Skeleton) -> None:
+    sent = 0.04 * np.arange(60) + 1.78e9 * (np.arange(60) >= 20) - 3600.0 * (np.arange(60) >= 40)
+    recording = open_recording(recorded(tmp_path / "l.mcap", sent.tolist()), skeleton)
+    t = np.array([t for t, _ in load_trial(recording, skeleton).instants])
+    assert len(t) == 60
+    assert t[-1] - t[0] < 5.0
+    assert [part.start for part in segments(t)] == [0, 20, 40]
+
+
+def test_a_clock_set_back_while_somebody_walks(tmp_path: Path, skeleton: Skeleton, keypoints: KeypointSet) -> None:
+    """Every instant has its row, in the live fit too, and the person is followed on both sides."""
+    motion = walk(skeleton, keypoints, 2.0)
+    back = replace(motion, t=motion.t + 3.0 - 0.4 * (motion.t >= 1.0))
+    path = write_session(tmp_path / "back.mcap", rig(), keypoints, back)
+    report = fit_session(path, tmp_path, stature=1.8, exports=["csv"])
+    assert report["instants"]["count"] == 100
+    assert report["instants"]["tracking"] > 0.95
+    assert [segment["instants"] for segment in report["times"]["segments"]] == [50, 50]
+    for name, header in (("kinematics.mot", 7), ("smoothed.mot", 7), ("keypoints.trc", 6), ("kinematics.csv", 1)):
+        assert len((tmp_path / name).read_text().splitlines()) == header + 100
+    assert report["times"]["said"] == [
+        "the clock is set back by 0.380 s after t = 3.980 s: what follows is taken 1.380 s later"
+    ]
+
+
+@pytest.mark.parametrize(("name", "starts"), [("none", [0]), ("hour", [0, 40]), ("epoch", [0, 40])])
+def test_the_recordings_whose_clock_jumps(
+    faults: Path, tmp_path: Path, skeleton: Skeleton, name: str, starts: list[int]
+) -> None:
+    report = fit_session(faults / "time-jump" / f"{name}.mcap", tmp_path)
+    rows = (tmp_path / "kinematics.mot").read_text().splitlines()[7:]
+    t = np.array([float(row.split("\t")[0]) for row in rows])
+    assert len(t) == 80
+    assert [part.start for part in segments(t)] == starts
+    assert len(report["times"]["said"]) == len(starts) - 1
+    assert report["instants"]["tracking"] > 0.95
+
+
+def test_the_whole_of_a_recording_from_1970_to_now(faults: Path, tmp_path: Path) -> None:
+    report = fit_session(faults / "time-jump" / "epoch.mcap", tmp_path, lag=None)
+    assert len((tmp_path / "kinematics.mot").read_text().splitlines()) == 7 + 80
+    assert report["times"]["said"][0].startswith("the clock jumps ahead by 1780000000.040 s after t = 1.560 s")
