@@ -46,7 +46,10 @@ def load_trials(recordings: Sequence[Recording], skeleton: Skeleton, refine: boo
         loaded.append(Loaded(trial, {}, said))
     if refine:
         found = _found(recordings, clocks)
-        return [_mended(*each, skeleton) for each in zip(recordings, loaded, found, strict=True)]
+        mended = [_mended(*each, skeleton) for each in zip(recordings, loaded, found, strict=True)]
+        untold = [name for name in clocks[0] if all(own[name].said == "unknown" for own in clocks if name in own)]
+        line = f"whether they were started together cannot be told, nobody moves enough: {', '.join(untold)}"
+        return [replace(mended[0], said=(*mended[0].said, line)), *mended[1:]] if untold else mended
     return [
         replace(one, said=one.said + tuple(said_of_clocks(own, recording.file.path.name, may_refine=True)))
         for recording, one, own in zip(recordings, loaded, clocks, strict=True)

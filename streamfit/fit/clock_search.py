@@ -40,14 +40,16 @@ OVERLAP = 0.25
 """Least share of a pair's points that must find others at a shift."""
 LEAST = 4.0
 """px at 2048 wide: distances that are not told apart."""
-TELLS = 0.25
-"""Share of its usual height by which a curve must dip to tell anything."""
+TELLS, HINTS, SEEN_IN = 0.4, 0.25, 4
+"""Share of its usual height by which a curve must dip to tell anything; or by which it must where that many of the
+blocks dip too. Where people stand, dips of up to 0.35 come by chance, in one block at most."""
 CLEAR = 0.1
 """Share of the dip by which the second best shift, or none at all, must be worse."""
 KNOWN = 0.01
 """s: largest standard deviation of a clock that is said to be known."""
-TOGETHER = 0.015
-"""s within which cameras run together as far as can be told."""
+TOGETHER, APART = 0.015, 0.035
+"""s within which cameras run together as far as can be told, and from which on they were not started together: less is
+found by the fits themselves. (One camera of AIST++'s two takes is 26 ms off in both.)"""
 MISTAKEN, SURELY = 0.4, 0.2
 """Share of what a calibration that is off can be mistaken for, above which a shift is one; and s, above which it is.
 A rig that was moved by 0.5 degree and 15 mm per camera looks like shifts of up to 0.06 s, 0.2 of that."""
@@ -107,10 +109,9 @@ class Curve:
         here = np.interp(shift, self.shifts[near], self.median[near])
         return float(here / max((np.median(self.median[near]) - here) / (WITHIN / 2), 1e-9))
 
-    def at(self, shifts: np.ndarray, left_out: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Sum and count at other shifts, on straight lines, but for one block; beyond the ends none."""
-        kept = [block for block in range(BLOCKS) if block != left_out]
-        sums = (x[:, kept].sum(1) for x in (self.total, self.count))
+    def at(self, shifts: np.ndarray, blocks: Sequence[int] = range(BLOCKS)) -> tuple[np.ndarray, np.ndarray]:
+        """Sum and count of some blocks at other shifts, on straight lines; beyond the ends none."""
+        sums = (x[:, list(blocks)].sum(1) for x in (self.total, self.count))
         total, count = (np.interp(shifts, self.shifts, x, left=0.0, right=0.0) for x in sums)
         return total, count
 
@@ -126,12 +127,12 @@ def clocks_of(rig: Rig, views: Sequence[Seen]) -> dict[str, Clock]:
         return clocks
     coarse = _curves(rig, tracks, {camera: 0.0 for camera in tracks}, LARGEST, COARSE, ROWS)
     placed, said = _put_together(coarse, list(tracks))
-    if len(placed) < 2:
+    if 2 * len(placed) < len(tracks):  # where somebody moves most cameras tell: these few have told by chance
         return clocks
     if not any(placed[camera] - placed[min(placed)] for camera in placed):
         return clocks | {rig.names[camera]: Clock("together") for camera in placed}
     fine = _curves(rig, {c: tracks[c] for c in placed}, placed, WITHIN, FINE, FINE_ROWS)
-    seconds = _refined(fine, placed, None)
+    seconds = _refined(fine, placed)
     together = [camera for camera in seconds if abs(seconds[camera] - _gauge(seconds)) < TOGETHER]
     gauge = np.mean([seconds[camera] for camera in together])
     without = [_refined(fine, placed, block) for block in range(BLOCKS)]
@@ -182,7 +183,7 @@ def _mean(
     camera: int,
     placed: Mapping[int, float],
     tried: np.ndarray,
-    left_out: int | None = None,
+    blocks: Sequence[int] = range(BLOCKS),
 ) -> np.ndarray:
     """Mean robust distance (S,) of a camera to those placed at each clock that is tried (S,); NaN where none tells."""
     total, count = np.zeros(len(tried)), np.zeros(len(tried))
@@ -191,7 +192,7 @@ def _mean(
             continue
         pair = (other, camera) if (other, camera) in curves else (camera, other)
         shifts = tried - seconds if pair[0] == other else seconds - tried
-        for whole, part in zip((total, count), curves[pair].at(shifts, left_out), strict=True):
+        for whole, part in zip((total, count), curves[pair].at(shifts, blocks), strict=True):
             whole += part
     least = 0.25 * count.max(initial=0.0)  # a few pictures at the end of a shift may agree by chance
     return np.where(count > least, total / np.maximum(count, 1.0), np.nan)
@@ -199,21 +200,27 @@ def _mean(
 
 @dataclass(frozen=True)
 class _Dip:
-    """The best of the clocks tried, how sure it is (0 and less: not), and how clearly better than the clock 0."""
+    """The best of the clocks tried, whether it tells anything, and by which share of the dip the next best is worse."""
 
     seconds: float
     tells: bool
     margin: float
 
 
-def _dip(tried: np.ndarray, mean: np.ndarray) -> _Dip:
+def _dip(curves: Mapping[tuple[int, int], Curve], camera: int, placed: Mapping[int, float], tried: np.ndarray) -> _Dip:
+    mean = _mean(curves, camera, placed, tried)
     if not np.isfinite(mean).any():
         return _Dip(0.0, False, 0.0)
     best, usual = int(np.nanargmin(mean)), float(np.nanmedian(mean))
     depth = usual - float(mean[best])
     elsewhere = mean[np.abs(tried - tried[best]) > WITHIN]
     second = float(np.nanmin(elsewhere)) if np.isfinite(elsewhere).any() else float(mean[best])
-    return _Dip(float(tried[best]), depth > TELLS * usual, (second - float(mean[best])) / max(depth, 1e-9))
+    tells = depth > TELLS * usual
+    if not tells and depth > HINTS * usual:
+        each = [_mean(curves, camera, placed, tried, [block]) for block in range(BLOCKS)]
+        dips = [float(np.nanmedian(own)) - own[best] for own in each if np.isfinite(own[best])]
+        tells = sum(own > 0.5 * depth for own in dips) >= SEEN_IN
+    return _Dip(float(tried[best]), tells, (second - float(mean[best])) / max(depth, 1e-9))
 
 
 def _put_together(
@@ -221,7 +228,7 @@ def _put_together(
 ) -> tuple[dict[int, float], dict[int, Said]]:
     """The cameras whose clocks can be told, with them (s, the first one's 0), and what is said of each."""
     tried = np.arange(-round(2 * LARGEST / COARSE), round(2 * LARGEST / COARSE) + 1) * COARSE
-    pairs = {pair: _dip(tried, _mean(curves, pair[1], {pair[0]: 0.0}, tried)) for pair in curves}
+    pairs = {pair: _dip(curves, pair[1], {pair[0]: 0.0}, tried) for pair in curves}
     telling = {pair: dip for pair, dip in pairs.items() if dip.tells}
     if not telling:
         return {}, {}
@@ -229,7 +236,7 @@ def _put_together(
     placed = {first[0]: 0.0, first[1]: telling[first].seconds}
     said: dict[int, Said] = dict.fromkeys(first, "together" if telling[first].margin > CLEAR else "unclear")
     while left := [camera for camera in cameras if camera not in placed]:
-        dips = {camera: _dip(tried, _mean(curves, camera, placed, tried)) for camera in left}
+        dips = {camera: _dip(curves, camera, placed, tried) for camera in left}
         surest = max(left, key=lambda camera: (dips[camera].tells, dips[camera].margin))
         if not dips[surest].tells:
             break
@@ -238,7 +245,7 @@ def _put_together(
     for _ in range(len(placed)):
         before = dict(placed)
         for camera in list(placed)[1:]:
-            dip = _dip(tried, _mean(curves, camera, placed, tried))
+            dip = _dip(curves, camera, placed, tried)
             placed[camera] = dip.seconds
             said[camera] = "together" if dip.margin > CLEAR else "unclear"
         if placed == before:
@@ -247,14 +254,14 @@ def _put_together(
 
 
 def _refined(
-    curves: Mapping[tuple[int, int], Curve], placed: Mapping[int, float], left_out: int | None
+    curves: Mapping[tuple[int, int], Curve], placed: Mapping[int, float], left_out: int | None = None
 ) -> dict[int, float]:
     """The clocks to the millisecond, each where it agrees best with all others."""
-    now = dict(placed)
+    now, kept = dict(placed), [block for block in range(BLOCKS) if block != left_out]
     around = np.arange(-80, 81) * 1e-3
     for _ in range(4):
         for camera in list(now)[1:]:
-            mean = _mean(curves, camera, now, placed[camera] + around, left_out)
+            mean = _mean(curves, camera, now, placed[camera] + around, kept)
             if np.isfinite(mean).any():
                 now[camera] = placed[camera] + _vertex(around, mean)
     return now
@@ -291,7 +298,7 @@ def _judged(
         better = not there - here < CLEAR * depth  # NaN: nothing is seen together without the shift
         pairs = [pair for pair in curves if camera in pair and set(pair) <= set(found)]
         mistaken = np.median([curves[a, b].mistaken(found[b] - found[a]) for a, b in pairs])
-        if abs(own) < max(TOGETHER, min(MISTAKEN * mistaken, SURELY)) or not better:
+        if abs(own) < max(APART, min(MISTAKEN * mistaken, SURELY)) or not better:
             clocks[name] = Clock("together", 0.0, clock.sd)
         elif clock.said == "unclear" or clock.sd > KNOWN:
             clocks[name] = Clock("unclear", own, clock.sd)
