@@ -54,7 +54,7 @@ class Filmed:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(TOOL), "--python", sys.executable, "cameras.toml", *arguments]
-        environment = {"PYTHONPATH": str(self.folder), "MARKS": str(self.folder / "marks.json")}
+        environment = {"PYTHONPATH": f"{self.folder}{os.pathsep}{ROOT}", "MARKS": str(self.folder / "marks.json")}
         return subprocess.run(
             command, capture_output=True, text=True, env=os.environ | environment, cwd=self.folder, timeout=300
         )
