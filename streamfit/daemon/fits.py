@@ -56,10 +56,11 @@ class Fits:
     """One tracker per person of `session`, made anew when it fails or the session's clock is set back.
 
     `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after the
-    window had left their time; `states` says how each person is followed; `rms_px` (C,) is each camera's mean
-    residual, px, over `residuals` (C,) instants so far, `exchanged` (C,) the share of its recent views that had
-    left and right exchanged; `clocks` are the cameras', which all persons share. Dates the answers with `clock`
-    (s, that of the arrivals), gait events with `received`, the largest capture time that has come (s).
+    window had left their time; `states` says how each person is followed, `explained` which share of the confident
+    points of the last second is within what the noise allows (NaN while nothing is known); `rms_px` (C,) is each
+    camera's mean residual, px, over `residuals` (C,) instants so far, `exchanged` (C,) the share of its recent views
+    that had left and right exchanged; `clocks` are the cameras', which all persons share. Dates the answers with
+    `clock` (s, that of the arrivals), gait events with `received`, the largest capture time that has come (s).
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Fits:
         self.failures = 0
         self.too_late = 0
         self.states: dict[str, str] = {}
+        self.explained: dict[str, float] = {}
         self.clocks = Clocks(len(equipment.rig.names))
         self.rms_px = np.full(len(equipment.rig.names), np.nan)
         self.residuals = np.zeros(len(equipment.rig.names), int)
@@ -113,6 +115,7 @@ class Fits:
                 owed += self._owed(person, self._trackers.pop(person))
             self._introduced.discard(person)
             self.states.pop(person, None)
+            self.explained.pop(person, None)
         yield self._dated(owed)
         for person in persons:
             yield self._dated(self._answer(person, instants, haste))
@@ -169,6 +172,7 @@ class Fits:
             self._note_residuals(estimate)
         self.too_late += tracker.too_late - too_late
         self.states[person] = estimates[-1].state
+        self.explained[person] = estimates[-1].explained
         self.exchanged = np.mean([tracker.exchanged for tracker in self._trackers.values()], axis=0)
         return done
 

@@ -54,6 +54,8 @@ class Estimate:
     """(B, 4) w first, body to world."""
     keypoints: np.ndarray
     """(K, 3) m, world frame."""
+    explained: float
+    """Share of the confident points of the last second that are within what the noise allows; NaN: nothing is known."""
 
 
 @dataclass

@@ -19,6 +19,7 @@ from streamfit.fit.clocks import Clocks, Usual
 from streamfit.fit.course import Course
 from streamfit.fit.estimate import USABLE_POINTS, Estimate, Feed, Haste, View, robust_rms
 from streamfit.fit.excursion import Excursion
+from streamfit.fit.explained import Allowance, Explained
 from streamfit.fit.fresh import Doubt, FreshStart, mean_weight
 from streamfit.fit.initial import InitialPose
 from streamfit.fit.placing import Placing
@@ -102,6 +103,7 @@ class Tracker:
         bodies = keypoints.body_indices(skeleton.bodies)
         self._window, self._initial = _compiled(skeleton, tuple(int(b) for b in bodies), self.settings, lag)
         self.too_late = 0
+        self._explained = Explained()
         self._frame = Frame.ground()
         self._sides = Sides(skeleton, keypoints, len(rig.cameras))
         self.swap(subject)
@@ -150,6 +152,7 @@ class Tracker:
         self._placing = Placing(self.skeleton, subject, self.keypoints, self.rig)
         in_world = self._lenses._replace(rotation=self._lenses.rotation @ self.rig.to_ground)
         self._sides.look_through(in_world, noise)
+        self._allowance = Allowance(in_world, noise)
         self._look_from(self._frame)
         self._fresh = FreshStart(self._initial, self._model._replace(lenses=self._lenses), subject.wander)
 
@@ -300,7 +303,7 @@ class Tracker:
             self._lasting = np.asarray(self._window.lasting(self._model, sight))
         self._step = _Step(found, sight if used else None, t, (t - self._previous) / len(instants))
         self._previous = t
-        estimates = self._estimates(followed, outcome, newest is not None)
+        estimates = self._estimates(followed, outcome, newest)
         self._owed += estimates
         self._start_anew_in_doubt(t, outcome.weight, newest)
         settling = t - self._since < SETTLING
@@ -459,10 +462,10 @@ class Tracker:
         return seen
 
     def _estimates(
-        self, followed: Sequence[tuple[float, int, bool]], outcome: Outcome, present: bool
+        self, followed: Sequence[tuple[float, int, bool]], outcome: Outcome, newest: int | None
     ) -> list[Estimate]:
-        """Of instants followed: time, how many views, whether tracking. `present`: the last was seen."""
-        used = outcome.weight > 0.0 if present else np.zeros(outcome.weight.shape, bool)
+        """Of instants followed: time, how many views, whether tracking. `newest` is the slot of what was seen last."""
+        used = outcome.weight > 0.0 if newest is not None else np.zeros(outcome.weight.shape, bool)
         rms_px = float(robust_rms(outcome.error.reshape(1, -1), used.reshape(1, -1))[0])
         rms_px_camera = robust_rms(outcome.error, used)
         active = self._spline.from_knot(self._window.passive)
@@ -478,6 +481,10 @@ class Tracker:
             elif not views:
                 # between two knots a spline is better known than on them; that is no news of the person
                 reading["sd"] = np.fmax(reading["sd"], self._held.sd)
+            placed = self._placing.at(reading["q"])
+            if newest is not None and t == followed[-1][0]:
+                seen = self._slots.seen[newest]
+                self._explained.note(t, *self._allowance.count(outcome.error, seen, placed["keypoints"], used))
             self._held = Estimate(
                 t=t,
                 **reading,
@@ -485,7 +492,8 @@ class Tracker:
                 rms_px_camera=rms_px_camera,
                 views=views,
                 state="tracking" if tracking else "coasting",
-                **self._placing.at(reading["q"]),
+                **placed,
+                explained=self._explained.share(),
             )
             out.append(self._held)
         return out
@@ -540,4 +548,5 @@ class Tracker:
             views=0,
             state="lost",
             **self._placing.at(q),
+            explained=np.nan,
         )

@@ -72,6 +72,7 @@ class FakeTracker:
             position=np.zeros((bodies, 3)),
             quaternion=np.tile([1.0, 0.0, 0.0, 0.0], (bodies, 1)),
             keypoints=np.zeros((points, 3)),
+            explained=1.0,
         )
         self._owed.append(estimate)
         return estimate

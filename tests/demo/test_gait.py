@@ -38,7 +38,7 @@ class Knowing:
         self.until, _ = instants[-1]
         q, qd = self.at(self.until)
         none = np.zeros((0, 3))
-        return [Estimate(self.until, q, qd, 0 * q, 1.0, np.ones(1), 1, "tracking", none, np.zeros((0, 4)), none)]
+        return [Estimate(self.until, q, qd, 0 * q, 1.0, np.ones(1), 1, "tracking", none, np.zeros((0, 4)), none, 1.0)]
 
     def settled(self) -> list[Estimate]:
         return []
