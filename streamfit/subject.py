@@ -92,7 +92,20 @@ class Subject:
             displacement=np.hypot(keypoints.sd, SKIN),
             persistent=np.full(count, PERSISTENT),
             bodies=keypoints.bodies,
-            fit={"method": "generic"},
+            fit={"method": "generic"} | ({} if stature is None else {"stature": stature}),
+        )
+
+    @property
+    def of_unknown_size(self) -> bool:
+        """Whether it is the skeleton as drawn, because nobody has said how large the person is."""
+        return self.fit == {"method": "generic"}
+
+    def sized(self, size: float) -> Subject:
+        """The skeleton as drawn, `size` times as large."""
+        return replace(
+            self,
+            scale=dict.fromkeys(self.scale, size),
+            fit={"method": "generic", "stature": round(size * SKELETON_STATURE, 3), "measured": True},
         )
 
     @staticmethod

@@ -28,6 +28,7 @@ from streamfit.fit.calibration import Fit, Movement, finish
 from streamfit.fit.clock_search import clocks_of
 from streamfit.fit.estimate import View
 from streamfit.fit.offline import fit_offline
+from streamfit.fit.stature import measured_subject
 from streamfit.fit.trial import Trial
 from streamfit.fit.two_stage import fit_two_stage
 from streamfit.skeleton import KeypointSet, Skeleton
@@ -123,6 +124,7 @@ def evaluate_session(
     recording = open_recording(session, body, cameras, person)
     recording, someone = started_apart(recording, subject_for(recording, body, subject, None))
     case = Case(recording, body, someone, show)
+    case = replace(case, subject=measured_subject(case.trial, *case.known, case.subject))
     files = open_videos(videos, recording.rig)
     chosen = _chosen(methods, [*movements(case), TRIANGULATION])
     make_folder(output)

@@ -50,6 +50,7 @@ def fit_session(
         fitted = fit_whole(recording, body, someone, show)
     else:
         fitted = fit_recording(recording, body, someone, lag, show)
+    someone = fitted.subject
     report = fit_report(recording, fitted, someone, lag)
     followed = np.where((fitted.kinematics.state == "tracking")[:, None, None], fitted.keypoints, np.nan)
     report["findings"] = [finding.text for finding in world_findings(followed, recording.keypoints, recording.rig)]

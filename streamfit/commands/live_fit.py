@@ -31,7 +31,8 @@ class Fitted:
     """What the live engine, or the fit of the whole, made of a recording.
 
     `keypoints` (T, K, 3) m, world frame, at the times of `kinematics`; `smoothed` is the live engine's alone;
-    `views` all views that were used; `seconds` (T,) the time each answer took, or (1,) all of them together.
+    `views` all views that were used; `subject` who was fitted, measured where nobody said how large; `seconds` (T,) the
+    time each answer took, or (1,) all of them together.
     """
 
     kinematics: Motion
@@ -40,6 +41,7 @@ class Fitted:
     events: list[dict[str, Any]]
     steps: list[dict[str, Any]]
     views: list[tuple[Arrival, ...]]
+    subject: Subject
     seconds: np.ndarray
     rejected: dict[str, int]
     jumps: list[Jump] = field(default_factory=list)
@@ -70,6 +72,7 @@ def fit_recording(recording: Recording, skeleton: Skeleton, subject: Subject, la
         events=answers["gait"],
         steps=answers["steps"],
         views=views,
+        subject=live.fits.subjects.get(recording.person, subject),
         seconds=np.array(seconds),
         rejected={reason: count for reason, count in counts.items() if count},
         jumps=times.jumps,

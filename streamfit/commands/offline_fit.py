@@ -14,6 +14,7 @@ from streamfit.daemon.instants import Instant
 from streamfit.fit.calibration import finish
 from streamfit.fit.estimate import View
 from streamfit.fit.offline import fit_offline
+from streamfit.fit.stature import measured_subject
 from streamfit.fit.trial import Trial
 from streamfit.gait import FootEvent, Step
 from streamfit.skeleton import Skeleton
@@ -27,6 +28,7 @@ def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: 
     times = ForwardTimes()
     instants = list(recording.played(live, show, times))
     trial = _trial(recording, instants)
+    subject = measured_subject(trial, skeleton, recording.keypoints, subject)
     started = time.perf_counter()
     movement = finish(fit_offline([trial], skeleton, recording.keypoints, subject), show).movements[0]
     seconds = time.perf_counter() - started
@@ -42,6 +44,7 @@ def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: 
         events=[answers.gait(*whole, one, last, ground)[1] for one in found if isinstance(one, FootEvent)],
         steps=[answers.steps(*whole, one)[1] for one in found if isinstance(one, Step)],
         views=[i.views for i in instants],
+        subject=subject,
         seconds=np.array([seconds]),
         rejected=dict(live.rejected),
         jumps=times.jumps,

@@ -57,7 +57,8 @@ class Fits:
 
     `failures` counts the instants that a person's fit could not answer, `too_late` the views that came after the
     window had left their time; `states` says how each person is followed, `explained` which share of the confident
-    points of the last second is within what the noise allows (NaN while nothing is known); `rms_px` (C,) is each
+    points of the last second is within what the noise allows (NaN while nothing is known), `subjects` as whom they were
+    introduced last; `rms_px` (C,) is each
     camera's mean residual, px, over `residuals` (C,) instants so far, `exchanged` (C,) the share of its recent views
     that had left and right exchanged; `clocks` are the cameras', which all persons share. Dates the answers with
     `clock` (s, that of the arrivals), gait events with `received`, the largest capture time that has come (s).
@@ -84,7 +85,7 @@ class Fits:
         self._tracker_factory, self._clock, self._received = tracker_factory, clock, received
         self._trackers: dict[str, Tracker] = {}
         self._gaits: dict[str, Gait] = {}
-        self._introduced: set[str] = set()
+        self.subjects: dict[str, Subject] = {}
         self._last_t = float("-inf")
         self._arrivals: dict[float, float] = {}
         self._arrival_order: deque[float] = deque()
@@ -94,10 +95,11 @@ class Fits:
         make_room_for_compilations()
         self.recipe()().warm_up()
 
-    def recipe(self) -> Callable[[], Tracker]:
-        """What makes a tracker; it can be sent to another process."""
+    def recipe(self, subject: Subject | None = None) -> Callable[[], Tracker]:
+        """What makes a tracker, of the session's subject or another; it can be sent to another process."""
         e = self._equipment
-        return partial(self._tracker_factory, e.skeleton, e.rig, e.keypoints, e.subject, self._lag, clocks=self.clocks)
+        person = subject or e.subject
+        return partial(self._tracker_factory, e.skeleton, e.rig, e.keypoints, person, self._lag, clocks=self.clocks)
 
     def solve(self, instants: Sequence[Instant], haste: Haste = Haste.NONE) -> Iterator[list[Answer]]:
         """The answers to instants as they are ready: model, kinematics, bodies; then smoothed, gait, steps.
@@ -110,10 +112,10 @@ class Fits:
         for instant in instants:
             self._remember_arrival(instant)
         persons = instants[-1].persons
-        for person in (set(self._trackers) | self._introduced) - set(persons):
+        for person in {*self._trackers, *self.subjects} - set(persons):
             if person in self._trackers:
                 owed += self._owed(person, self._trackers.pop(person))
-            self._introduced.discard(person)
+            self.subjects.pop(person, None)
             self.states.pop(person, None)
             self.explained.pop(person, None)
         yield self._dated(owed)
@@ -135,12 +137,12 @@ class Fits:
         for tracker in self._trackers.values():
             tracker.swap(subject)
         self._gaits.clear()
-        self._introduced.clear()
+        self.subjects.clear()
 
     def _answer(self, person: str, instants: Sequence[Instant], haste: Haste) -> list[Answer]:
-        done = [] if person in self._introduced else [self._model(person)]
-        self._introduced.add(person)
+        done: list[Answer] = []
         try:
+            done += self._introduced(person)
             return done + self._solved(person, instants, haste)
         except Exception:
             # whatever it is, it is this person's alone: the others and their sessions go on
@@ -156,10 +158,22 @@ class Fits:
                 self._failed(f"person {person} starts afresh before t = {instants[-1].t:.6f} s")
             return done
 
+    def _introduced(self, person: str) -> list[Answer]:
+        """Who a person is, where that was not said yet or is not so any more; they then have a tracker."""
+        known = self.subjects.get(person)
+        if person not in self._trackers:
+            self._trackers[person] = self.recipe(known)()
+        subject = self._trackers[person].subject
+        if subject is known:
+            return []
+        if known is not None:
+            self._gaits.pop(person, None)
+        self.subjects[person] = subject
+        return [self._model(person, subject)]
+
     def _solved(self, person: str, instants: Sequence[Instant], haste: Haste) -> list[Answer]:
         seen = [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views if v.person == person]) for i in instants]
-        tracker = self._trackers.get(person) or self.recipe()()
-        self._trackers[person] = tracker
+        tracker = self._trackers[person]
         too_late = tracker.too_late
         estimates = tracker.answer(seen, haste)
         if not all(np.isfinite(e.q).all() and np.isfinite(e.qd).all() for e in estimates):
@@ -197,14 +211,17 @@ class Fits:
 
     def _contacts(self, person: str, estimate: Estimate) -> Contacts | None:
         gait = self._gait(person)
-        return None if gait is None else gait.contacts(estimate.q, estimate.qd)
+        if gait is None or estimate.state != "lost":
+            return None if gait is None else gait.contacts(estimate.q, estimate.qd)
+        return Contacts(np.nan, np.nan)
 
     def _gait(self, person: str) -> Gait | None:
         """That of a person; None where the skeleton has no feet."""
         e = self._equipment
         if person not in self._gaits and Gait.possible(e.skeleton):
-            places = e.subject.places(e.skeleton, e.keypoints)
-            self._gaits[person] = Gait(e.skeleton, e.subject.scale, e.keypoints, places)
+            subject = self.subjects.get(person, e.subject)
+            places = subject.places(e.skeleton, e.keypoints)
+            self._gaits[person] = Gait(e.skeleton, subject.scale, e.keypoints, places)
         return self._gaits.get(person)
 
     def _moves(self, person: str, found: list[FootEvent | Step]) -> list[Answer]:
@@ -236,9 +253,9 @@ class Fits:
             whose = {"session": self._session}
             log.exception("session %s: failure %d: %s", self._session, self.failures, what, extra=whose)
 
-    def _model(self, person: str) -> Answer:
+    def _model(self, person: str, subject: Subject) -> Answer:
         e = self._equipment
-        return answers.model(self._session, person, e.skeleton, e.rig, e.keypoints, e.subject)
+        return answers.model(self._session, person, e.skeleton, e.rig, e.keypoints, subject)
 
     def _note_residuals(self, estimate: Estimate) -> None:
         new = estimate.rms_px_camera

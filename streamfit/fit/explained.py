@@ -9,46 +9,76 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from streamfit.cameras import Lenses
 from streamfit.fit.estimate import USABLE_CONFIDENCE
 from streamfit.fit.residuals import Noise
+from streamfit.subject import DEFAULT_NOISE
 
 ALLOWED = 3.0
 """Scales of the noise up to which a point is explained."""
+WANDER = 0.02
+"""m per axis that is allowed at least, as are DEFAULT_NOISE pixels: a person whose noise was measured in one room is
+still a person before cameras that have moved a little."""
+STARTS, GOES_ON = 0.6, 0.5
+"""Share of the confident points from which a new fit explains the views, and below which a running one does not any
+more: see docs/notes/fit.md for how far apart people and everything else are."""
+PAIR = 0.1
+"""How much more where two cameras alone see the person: they are easier to please."""
+JUDGED = 0.3
+"""s over which a running fit is judged."""
 LATELY = 1.0
 """s over which the share is told."""
-NEAREST = 0.3
-"""m: nobody is nearer to a camera, and closer points would be allowed anything."""
+FORESHORTENED = 0.4
+"""Share of a body's extent in space that a camera sees of it at least."""
 
 
 class Allowance:
     """How far C cameras may see K keypoints from where the fit has them; `lenses` are from the world frame."""
 
     def __init__(self, lenses: Lenses, noise: Noise) -> None:
-        self._axis, self._shift = lenses.rotation[:, 2], lenses.translation[:, 2]
-        self._pixels = np.square(ALLOWED * noise.sd * lenses.pixel[:, None])
-        self._wander = np.square(ALLOWED * noise.wander * lenses.focal[:, :1])
+        self._axis, self._shift, self._focal = lenses.rotation[:, 2], lenses.translation[:, 2], lenses.focal[:, 0]
+        self._pixels = np.square(ALLOWED * np.maximum(noise.sd, DEFAULT_NOISE) * lenses.pixel[:, None])
+        self._wander = np.square(ALLOWED * np.maximum(noise.wander, WANDER) * self._focal[:, None])
 
     def count(
         self,
         error: Float[np.ndarray, "C K"],
         seen: Float[np.ndarray, "C K 3"],
         points: Float[np.ndarray, "K 3"],
-        visible: np.ndarray,
+        visible: Bool[np.ndarray, "C K"],
     ) -> tuple[int, int]:
         """How many confident points of an instant are explained, and how many there are.
 
-        `error` (px, native) is from where the fit has the `points` (m, world frame), `visible` (C, K) says whether the
-        camera can see them there. A point counts as explained only together with another camera's of the same
-        keypoint, where there is one: a single camera can be explained by anything.
+        `error` (px, native) is from where the fit has the `points` (m, world frame), `visible` whether the camera can
+        see them there. A point is explained only together with another camera's of the same keypoint, where there is
+        one: a single camera can be explained by anything.
         """
         confident = seen[..., 2] >= USABLE_CONFIDENCE
-        depth = np.maximum(self._axis @ points.mean(0) + self._shift, NEAREST)[:, None]
-        near = confident & visible & (np.square(error) <= self._pixels + self._wander / np.square(depth))
+        allowed = self._pixels + self._wander / np.square(self._depth(seen, confident, points))[:, None]
+        near = confident & visible & (np.square(error) <= allowed)
         agreed = near.sum(0) >= np.minimum(confident.sum(0), 2)
         return int(np.count_nonzero(near & agreed)), int(np.count_nonzero(confident))
+
+    def _depth(self, seen: np.ndarray, confident: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """m (C,) from each camera: the fit's, and no less than so small a person as is seen can be near.
+
+        Without the second, a fit right before a lens (of a rig whose units are wrong) would be allowed anything.
+        """
+        centre = points.mean(0)
+        extent = FORESHORTENED * np.sqrt(np.square(points - centre).sum(1).mean())
+        weight = confident / np.maximum(confident.sum(1, keepdims=True), 1)
+        xy = np.where(confident[..., None], seen[..., :2], 0.0)
+        mean = np.einsum("ck,cki->ci", weight, xy)
+        spread = np.einsum("ck,cki->c", weight, np.square(xy - mean[:, None]))
+        return np.maximum(self._axis @ centre + self._shift, extent * self._focal / np.sqrt(spread + 1.0))
+
+
+def explains(share: float, cameras: int, started: bool) -> bool:
+    """Whether that share of the confident points that so many cameras see is enough, of a fit that has `started`."""
+    least = (GOES_ON if started else STARTS) + (PAIR if cameras < 3 else 0.0)
+    return not share < least
 
 
 class Explained:
@@ -60,18 +90,14 @@ class Explained:
     def note(self, t: float, explained: int, confident: int) -> None:
         """So many of the confident points at the instant t are explained."""
         self._counts.append((t, explained, confident))
-        while self._counts[0][0] <= t - LATELY:
+        while self._counts[0][0] < t - LATELY:
             self._counts.popleft()
 
-    def forget(self) -> None:
-        """Another track begins."""
-        self._counts.clear()
-
-    def share(self, span: float = LATELY) -> float:
-        """Of the last `span` s; NaN while nothing was seen."""
-        if not self._counts:
-            return np.nan
-        since = self._counts[-1][0] - span
-        told = [(explained, confident) for t, explained, confident in self._counts if t > since]
-        explained, confident = map(sum, zip(*told, strict=True))
+    def since(self, t: float) -> float:
+        """The share from the time t on; NaN where nothing was seen."""
+        explained = confident = 0
+        for at, some, of in reversed(self._counts):
+            if at < t:
+                break
+            explained, confident = explained + some, confident + of
         return explained / confident if confident else np.nan

@@ -6,7 +6,7 @@ import numpy as np
 
 from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS
 from streamfit.fit.initial import InitialPose
-from streamfit.fit.triangulate import triangulate
+from streamfit.fit.triangulate import Points, triangulate
 from streamfit.fit.window import agreement
 from streamfit.fit.window_data import Model
 
@@ -27,13 +27,20 @@ class FreshStart:
     def __init__(self, initial: InitialPose, model: Model, wander: np.ndarray) -> None:
         self._initial, self._model, self._wander = initial, model, wander
 
+    def points(self, seen: np.ndarray) -> Points:
+        """The keypoints that the views (C, K, 3) of one instant agree on, by themselves."""
+        return triangulate(self._model.lenses, seen, self._model.noise)
+
     def pose(self, seen: np.ndarray, near: np.ndarray, thorough: bool = False) -> tuple[np.ndarray, int]:
         """A pose (D,) for the views (C, K, 3) of one instant, and how many keypoints it rests on.
 
         The pose `near` (D,) is tried with others, all of them where it is to be `thorough`.
         """
+        return self.pose_for(self.points(seen), near, thorough)
+
+    def pose_for(self, points: Points, near: np.ndarray, thorough: bool = False) -> tuple[np.ndarray, int]:
+        """The same for what the views agree on."""
         model = self._model
-        points = triangulate(model.lenses, seen, model.noise)
         sd = np.where(points.valid, np.hypot(self._wander, points.sd), np.inf)
         q = self._initial(points.position, sd, model.scale, model.places, near, thorough)
         return np.asarray(q), int(np.sum(points.valid))

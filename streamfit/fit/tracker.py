@@ -17,10 +17,10 @@ from streamfit.arrays import Array
 from streamfit.cameras import Rig
 from streamfit.fit.clocks import Clocks, Usual
 from streamfit.fit.course import Course
-from streamfit.fit.estimate import USABLE_POINTS, Estimate, Feed, Haste, View, robust_rms
+from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS, Estimate, Feed, Haste, View, robust_rms
 from streamfit.fit.excursion import Excursion
-from streamfit.fit.explained import Allowance, Explained
-from streamfit.fit.fresh import Doubt, FreshStart, mean_weight
+from streamfit.fit.explained import JUDGED, LATELY, Allowance, Explained, explains
+from streamfit.fit.fresh import DOUBT, GAIN, Doubt, FreshStart, mean_weight
 from streamfit.fit.initial import InitialPose
 from streamfit.fit.placing import Placing
 from streamfit.fit.prior import MotionPrior
@@ -28,6 +28,7 @@ from streamfit.fit.residuals import Noise
 from streamfit.fit.root import TURN, UPRIGHT, Frame, rotation_of
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.slots import EMPTY, JOIN, SlotTable
+from streamfit.fit.stature import CLEARLY, SizeSearch
 from streamfit.fit.swaps import Sides
 from streamfit.fit.window import Window
 from streamfit.fit.window_data import Change, Hindsight, Model, Outcome, Reading, Ready, Sight
@@ -45,6 +46,12 @@ SETTLING = 0.3
 """s at the start of a track, from rest, in which residuals tell nothing of clocks."""
 ROUNDING = 1e-6
 """s."""
+LEAP, FASTEST = 0.15, 10.0
+"""m, and m/s: who is elsewhere by more than the first, and farther than at that speed, has not moved there."""
+SURPRISED = 3
+"""Instants in a row that a running fit does not explain at which it is looked whether the person has leapt."""
+RETRY = 0.05
+"""s after a start that explained nothing before the next is tried."""
 SPARE = 0.035
 """s that the window is longer than the lag, for rates down to 30 Hz."""
 
@@ -126,6 +133,9 @@ class Tracker:
         self._tells_clocks = False
         self._list = 0.0
         self._doubt = Doubt()
+        self._surprises = 0
+        self._refused = -np.inf
+        self._looked: tuple[float, np.ndarray] | None = None
         self._restart: np.ndarray | None = None
         self._done: list[Estimate] = []
         self._held = self._nowhere()
@@ -135,7 +145,14 @@ class Tracker:
         self._gap = np.inf
 
     def swap(self, subject: Subject) -> None:
-        """Take another frozen scale, offsets and noise from the next instant on."""
+        """Take another frozen scale, offsets and noise from the next instant on.
+
+        A subject of unknown size is soon exchanged for one that is as large as the person seen.
+        """
+        self._size = SizeSearch(self.skeleton, self.keypoints) if subject.of_unknown_size else None
+        self._frozen(subject)
+
+    def _frozen(self, subject: Subject) -> None:
         self.subject = subject
         known = (subject.noise, subject.wander, self.settings.freedom, self.settings.confidence_power)
         noise = Noise(*(np.asarray(x, float) for x in known))
@@ -211,6 +228,7 @@ class Tracker:
             self._take_over()
         smoothed = self._look_back()
         self._sides.follow(self._held)
+        self._take_measure()
         if self._sight is not None:
             self._lasting, self._sight = np.asarray(self._window.lasting(self._model, self._sight)), None
         done, self._done = self._done + smoothed, []
@@ -243,17 +261,54 @@ class Tracker:
             self._begin(t, self._restart)
             self._restart = None
         if self._ready is None:
-            recent = {v.camera: v for v in views if v.t > t - TOGETHER and v.usable}
-            pose, valid = self._held.q, 0
-            if len(recent) >= 2:
-                pose, valid = self._fresh.pose(self._together(recent), near=self._held.q)
-            if valid < USABLE_POINTS:
+            pose = self._start(t, views)
+            if pose is None:
                 self._previous = t
-                lost = replace(self._held, t=t, state="lost", views=len(recent))
-                self._done.append(lost)
-                return [lost]
+                return self._lost(shown)
             self._begin(t, pose)
         return self._advance(shown)
+
+    def _start(self, t: float, views: Sequence[View]) -> np.ndarray | None:
+        """A pose to start a track from at the instant t; None where nobody can be made out, or was just now."""
+        seen, cameras = self._together(t, views)
+        if cameras < 2 or t - self._refused < RETRY - ROUNDING:
+            return None
+        points = self._fresh.points(seen)
+        if self._size is not None:
+            self._size.note(t, np.asarray(points.position), np.asarray(points.valid))
+            size = self._size.found()
+            if size is not None and abs(size - self._size.assumed) > CLEARLY * size:
+                self._size.assumed = size
+                self._frozen(self.subject.sized(size))
+        pose, valid = self._fresh.pose_for(points, near=self._held.q)
+        if valid >= USABLE_POINTS:
+            return pose
+        self._refused = t
+        self._explained.note(t, 0, int(np.count_nonzero(seen[..., 2] >= USABLE_CONFIDENCE)))
+        return None
+
+    def _take_measure(self) -> None:
+        """See how large the person is, where that is not known yet."""
+        if self._size is None or self._looked is None:
+            return
+        (t, seen), self._looked = self._looked, None
+        points = self._fresh.points(seen)
+        self._size.note(t, np.asarray(points.position), np.asarray(points.valid))
+        size = self._size.found() if self._size.settled else None
+        if size is not None:
+            self._frozen(self.subject.sized(size))
+        if size is not None or self._size.in_vain:
+            self._size = None
+
+    def _lost(self, shown: Sequence[Sighting]) -> list[Estimate]:
+        """Answer instants at which nobody is followed."""
+        told = self._explained.since(shown[-1][0] - LATELY)
+        lost = [
+            replace(self._held, t=t, state="lost", views=self._together(t, views)[1], explained=told)
+            for t, views in shown
+        ]
+        self._done += lost
+        return lost
 
     def _shown(self, t: float, views: Sequence[View]) -> list[View]:
         """The views up to the instant t by the right clock; those of later times wait for it."""
@@ -301,17 +356,72 @@ class Tracker:
         found, outcome, sight = self._stepped(t, newest)
         if self._lasting is None:
             self._lasting = np.asarray(self._window.lasting(self._model, sight))
-        self._step = _Step(found, sight if used else None, t, (t - self._previous) / len(instants))
-        self._previous = t
+        gap, self._previous = (t - self._previous) / len(instants), t
         estimates = self._estimates(followed, outcome, newest)
+        explained = True
+        if newest is not None and len(used) >= 2:
+            seen, visible = self._slots.seen[newest], outcome.weight > 0.0
+            count, of = self._allowance.count(outcome.error, seen, estimates[-1].keypoints, visible)
+            started = self._since < t
+            explained = explains(count / max(of, 1), len(used), started)
+            self._surprises = 0 if explained else self._surprises + 1
+            pose = None if explained else self._leapt_to(t, instants[-1][1], outcome.weight, newest)
+            if pose is not None:
+                return self._leap(instants, estimates, pose)
+            self._explained.note(t, count, of)
+            if not explains(self._explained.since(max(self._since, t - JUDGED)), len(used), started):
+                return self._give_up(instants)
+        told = self._explained.since(t - LATELY)
+        estimates = [replace(estimate, explained=told) for estimate in estimates]
+        self._step = _Step(found, sight if used else None, t, gap)
+        self._held = estimates[-1]
+        if self._size is not None and newest is not None and self._size.wants(t):
+            self._looked = (t, self._slots.seen[newest].copy())
+        for estimate in estimates:
+            if estimate.state == "tracking":
+                self._tracked = estimate.t
+                self._excursion.note(estimate.t, estimate.q)
         self._owed += estimates
         self._start_anew_in_doubt(t, outcome.weight, newest)
         settling = t - self._since < SETTLING
         if settling:
             self._usual = self._nothing_usual
-        self._tells_clocks = not settling and self._doubt.since is None and len(used) > 2
+        self._tells_clocks = explained and not settling and self._doubt.since is None and len(used) > 2
         self._list = float(outcome.reading.q[4])
         return estimates
+
+    def _leapt_to(self, t: float, views: Sequence[View], weight: np.ndarray, newest: int) -> np.ndarray | None:
+        """The pose of a person who is suddenly seen where nobody gets so fast; None where they have not leapt."""
+        if self._surprises > SURPRISED or self._since == t:
+            return None
+        seen, cameras = self._together(t, views)
+        if cameras < 2:
+            return None
+        pose, valid = self._fresh.pose(seen, near=self._held.q)
+        moved = np.linalg.norm(self._placing.at(pose)["keypoints"] - self._held.keypoints, axis=1)
+        if valid < USABLE_POINTS or np.median(moved) < LEAP + FASTEST * (t - self._held.t):
+            return None
+        agreed = mean_weight(weight, self._slots.seen[newest])
+        return pose if self._fresh.agreement(seen, pose) > max(agreed, DOUBT) + GAIN else None
+
+    def _leap(self, instants: Sequence[Sighting], estimates: list[Estimate], pose: np.ndarray) -> list[Estimate]:
+        """End the track before the last of these instants, for which there are `estimates`, and begin another there."""
+        before, (t, _) = estimates[:-1], instants[-1]
+        if before:
+            self._held = before[-1]
+        self._owed += before
+        self._done += self.finish()
+        self._begin(t, pose)
+        return before + self._advance(instants[-1:])
+
+    def _give_up(self, instants: Sequence[Sighting]) -> list[Estimate]:
+        """End a track that does not explain what is seen; what is still owed of it is told as lost."""
+        self._done += self._look_back()
+        unexplained, self._refused = list(self._owed), instants[-1][0]
+        self._owed.clear()
+        self._done += self.finish()
+        self._done += [replace(self._held, t=one.t, state="lost", views=one.views) for one in unexplained]
+        return self._lost(instants)
 
     def _stepped(self, t: float, newest: int | None) -> tuple[Change, Outcome, Sight]:
         """The step to the instant t, which is in the slot `newest`; again from where it has led, while that is far."""
@@ -410,7 +520,7 @@ class Tracker:
         while self._owed and self._owed[0].t <= until - self.lag + ROUNDING:
             first = self._owed.popleft()
             reading = Reading(*spline.read(controls, first.t), seen.variance)
-            out.append(replace(first, **self._grounded(reading)))
+            out.append(replace(first, **self._grounded(reading, self._held)))
         return out
 
     def _start_anew_in_doubt(self, t: float, weight: np.ndarray, newest: int | None) -> None:
@@ -433,7 +543,7 @@ class Tracker:
             first = self._owed.popleft()
             at = self.settings.real(self._spline.place(first.t))
             reading = Reading.unpacked(np.asarray(self._window.read(self._ready, at)))
-            out.append(replace(first, **self._grounded(reading)))
+            out.append(replace(first, **self._grounded(reading, self._held)))
         return out
 
     def _begin(self, t: float, pose: np.ndarray) -> None:
@@ -446,7 +556,7 @@ class Tracker:
         self._lasting, self._sight, self._list = None, None, 0.0
         self._linearised = -np.inf
         self._tracked = self._since = t
-        self._doubt.since = None
+        self._doubt.since, self._surprises = None, 0
         self._course = None
 
     def _spline_from(self, t: float) -> UniformSpline:
@@ -454,12 +564,13 @@ class Tracker:
         spacing = self.settings.spacing
         return UniformSpline(t - (intervals - 0.5) * spacing, spacing, intervals)
 
-    def _together(self, recent: dict[int, View]) -> np.ndarray:
-        """The latest view of each camera as one instant (C, K, 3)."""
+    def _together(self, t: float, views: Sequence[View]) -> tuple[np.ndarray, int]:
+        """The latest usable view of each camera as one instant (C, K, 3), and how many there are."""
+        recent = {v.camera: v for v in views if v.t > t - TOGETHER and v.usable}
         seen = np.zeros(self._slots.seen.shape[1:])
         for camera, view in recent.items():
             seen[camera] = view.xyc
-        return seen
+        return seen, len(recent)
 
     def _estimates(
         self, followed: Sequence[tuple[float, int, bool]], outcome: Outcome, newest: int | None
@@ -469,41 +580,35 @@ class Tracker:
         rms_px = float(robust_rms(outcome.error.reshape(1, -1), used.reshape(1, -1))[0])
         rms_px_camera = robust_rms(outcome.error, used)
         active = self._spline.from_knot(self._window.passive)
-        out = []
+        out: list[Estimate] = []
         for t, views, tracking in followed:
             found = outcome.reading
             if t < followed[-1][0]:
                 found = Reading(*active.read(np.asarray(outcome.controls, float), t), found.variance)
-            reading = self._grounded(found)
-            if tracking:
-                self._tracked = t
-                self._excursion.note(t, reading["q"])
-            elif not views:
+            last = out[-1] if out else self._held
+            reading = self._grounded(found, last)
+            if not (tracking or views):
                 # between two knots a spline is better known than on them; that is no news of the person
-                reading["sd"] = np.fmax(reading["sd"], self._held.sd)
-            placed = self._placing.at(reading["q"])
-            if newest is not None and t == followed[-1][0]:
-                seen = self._slots.seen[newest]
-                self._explained.note(t, *self._allowance.count(outcome.error, seen, placed["keypoints"], used))
-            self._held = Estimate(
+                reading["sd"] = np.fmax(reading["sd"], last.sd)
+            one = Estimate(
                 t=t,
                 **reading,
                 rms_px=rms_px,
                 rms_px_camera=rms_px_camera,
                 views=views,
                 state="tracking" if tracking else "coasting",
-                **placed,
-                explained=self._explained.share(),
+                **self._placing.at(reading["q"]),
+                explained=np.nan,
             )
-            out.append(self._held)
+            out.append(one)
         return out
 
-    def _grounded(self, reading: Reading) -> dict[str, Any]:
+    def _grounded(self, reading: Reading, last: Estimate) -> dict[str, Any]:
         """A reading in the ground frame, continuous with what was answered last: q, qd, sd."""
         assert self._lasting is not None
         found = Reading(*(np.array(x, float) for x in reading))
         sd = np.sqrt(self._share() * found.variance + self.settings.varying * self._lasting)
-        q, qd, sd = self._frame.leave(found.q, found.qd, sd, self._held.q[3:6])
+        q, qd, sd = self._frame.leave(found.q, found.qd, sd, last.q[3:6])
         model = self.skeleton.model_error.variance(self._excursion.square(q))
         return {"q": q, "qd": qd, "sd": np.sqrt(np.square(sd) + model)}
 

@@ -28,6 +28,7 @@ class FakeTracker:
         self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, lag: float, *, clocks: Clocks
     ) -> None:
         self.skeleton, self.rig, self.keypoints, self.clocks = skeleton, rig, keypoints, clocks
+        self.subject = subject
         self.too_late = 0
         self.exchanged = np.zeros(len(rig.names))
         self.instants: list[tuple[float, list[tuple[int, float]]]] = []

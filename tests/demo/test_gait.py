@@ -23,6 +23,7 @@ class Knowing:
     """A tracker that knows the trajectory."""
 
     since, too_late, exchanged = 0.0, 0, np.zeros(1)
+    subject: Any = None
 
     def __init__(self, q: np.ndarray) -> None:
         self.until = 0.0
