@@ -13,13 +13,15 @@ from streamfit.fit.triangulate import triangulate
 from streamfit.skeleton import HostKinematics, KeypointSet, Skeleton
 from streamfit.subject import Subject
 
-RIGID = 0.06
-"""Pairs of keypoints whose distance varies by less than this share over all postures measure size."""
+RIGID, STIFF = 0.06, 0.03
+"""Pairs of keypoints whose distance varies by less than this share over all postures measure size; who is measured in a
+single posture may be sitting, so that pairs must be stiffer: with the first, adult_a is 0.98 as large as the skeleton
+when walking and 0.86 when sitting, with the second 1.08 and 1.04."""
 LONG = 0.15
 """m: shorter distances say little."""
 FEWEST = 6
 """Instants in which a pair is seen, from which it measures."""
-PAIRS, ALIKE = 4, 0.3
+PAIRS, ALIKE = 4, 0.2
 """How many pairs must tell a size at least, and by what share of it the middle half of them may differ."""
 PERSON = (0.4, 1.35)
 """Share of the skeleton's size that people have: from 0.7 to 2.3 m. Beyond, it is the rig that is wrong."""
@@ -43,7 +45,7 @@ def relative_size(
 ) -> tuple[float, float]:
     """Median ratio of measured to drawn distances for points (T, K, 3; m) where `valid` (T, K), and by how much single
     distances at single instants differ from it, relatively and in the median; NaN if unknown."""
-    single = _single_ratios(skeleton, keypoints, points, valid, FEWEST)
+    single = _single_ratios(_measures(skeleton, keypoints, RIGID), points, valid, FEWEST)
     if not single.size:
         return np.nan, np.nan
     ratio = float(np.median(np.nanmedian(single, 0)))
@@ -109,7 +111,7 @@ def measured_subject(trial: Trial, skeleton: Skeleton, keypoints: KeypointSet, s
 
 def _size(skeleton: Skeleton, keypoints: KeypointSet, points: np.ndarray, valid: np.ndarray) -> float | None:
     """The share of the skeleton's size that points (T, K, 3; m) tell; None where they are not those of a person."""
-    ratios = _ratios(skeleton, keypoints, points, valid, min(FEWEST, len(points)))
+    ratios = _ratios(_measures(skeleton, keypoints, STIFF), points, valid, min(FEWEST, len(points)))
     if len(ratios) < PAIRS:
         return None
     low, size, high = np.percentile(ratios, [25, 50, 75])
@@ -117,17 +119,17 @@ def _size(skeleton: Skeleton, keypoints: KeypointSet, points: np.ndarray, valid:
 
 
 def _ratios(
-    skeleton: Skeleton, keypoints: KeypointSet, points: np.ndarray, valid: np.ndarray, fewest: int
+    measures: tuple[np.ndarray, np.ndarray, np.ndarray], points: np.ndarray, valid: np.ndarray, fewest: int
 ) -> np.ndarray:
-    """Of measured to drawn distances, for the pairs that measure size and are seen in so many instants."""
-    return np.asarray(np.nanmedian(_single_ratios(skeleton, keypoints, points, valid, fewest), 0))
+    """Of measured to drawn distances, for the pairs that are seen in so many instants."""
+    return np.asarray(np.nanmedian(_single_ratios(measures, points, valid, fewest), 0))
 
 
 def _single_ratios(
-    skeleton: Skeleton, keypoints: KeypointSet, points: np.ndarray, valid: np.ndarray, fewest: int
+    measures: tuple[np.ndarray, np.ndarray, np.ndarray], points: np.ndarray, valid: np.ndarray, fewest: int
 ) -> np.ndarray:
     """The same at each instant (T, P); NaN where a point is missing."""
-    first, second, drawn = _measures(skeleton, keypoints)
+    first, second, drawn = measures
     both = valid[:, first] & valid[:, second]
     enough = both.sum(0) >= fewest
     distance = np.linalg.norm(points[:, first[enough]] - points[:, second[enough]], axis=-1)
@@ -135,11 +137,11 @@ def _single_ratios(
 
 
 @lru_cache(maxsize=8)
-def _measures(skeleton: Skeleton, keypoints: KeypointSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of keypoints that measure size: the first and the second of each, and their distance as drawn (m)."""
+def _measures(skeleton: Skeleton, keypoints: KeypointSet, rigid: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of keypoints so rigid that they measure size: the first, the second, and their distance as drawn (m)."""
     drawn, varies = _distances(skeleton, keypoints)
     doubt = np.hypot(keypoints.sd[:, None], keypoints.sd[None]) / np.maximum(drawn, 1e-6)
-    first, second = np.nonzero(np.triu((varies < RIGID) & (drawn > LONG) & (doubt < 0.12), 1))
+    first, second = np.nonzero(np.triu((varies < rigid) & (drawn > LONG) & (doubt < 0.12), 1))
     return first, second, drawn[first, second]
 
 

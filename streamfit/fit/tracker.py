@@ -253,14 +253,19 @@ class Tracker:
         """Answer instants of one track, or a single one with which a track may end and another begin."""
         self._haste = haste
         shown = [(t, self._shown(t, views)) for t, views in instants]
-        t, views = shown[-1]
+        t = shown[-1][0]
         if self._ready is not None and t - self._tracked > COAST:
             self._done += self.finish()
         if self._restart is not None:
             self._done += self.finish()
             self._begin(t, self._restart)
             self._restart = None
+        return self._followed_or_begun(shown)
+
+    def _followed_or_begun(self, shown: Sequence[Sighting]) -> list[Estimate]:
+        """Answer instants of one track, or a single one at which there is none."""
         if self._ready is None:
+            t, views = shown[-1]
             pose = self._start(t, views)
             if pose is None:
                 self._previous = t
@@ -356,21 +361,20 @@ class Tracker:
         found, outcome, sight = self._stepped(t, newest)
         if self._lasting is None:
             self._lasting = np.asarray(self._window.lasting(self._model, sight))
-        gap, self._previous = (t - self._previous) / len(instants), t
         estimates = self._estimates(followed, outcome, newest)
-        explained = True
+        explained, started = True, self._since < t
         if newest is not None and len(used) >= 2:
             seen, visible = self._slots.seen[newest], outcome.weight > 0.0
             count, of = self._allowance.count(outcome.error, seen, estimates[-1].keypoints, visible)
-            started = self._since < t
             explained = explains(count / max(of, 1), len(used), started)
             self._surprises = 0 if explained else self._surprises + 1
-            pose = None if explained else self._leapt_to(t, instants[-1][1], outcome.weight, newest)
-            if pose is not None:
-                return self._leap(instants, estimates, pose)
+            if started and self._leapt(instants[-1], estimates[-1], explained, outcome.weight, newest):
+                return self._begin_anew(instants)
             self._explained.note(t, count, of)
             if not explains(self._explained.since(max(self._since, t - JUDGED)), len(used), started):
+                self._previous = t
                 return self._give_up(instants)
+        gap, self._previous = (t - self._previous) / len(instants), t
         told = self._explained.since(t - LATELY)
         estimates = [replace(estimate, explained=told) for estimate in estimates]
         self._step = _Step(found, sight if used else None, t, gap)
@@ -390,29 +394,35 @@ class Tracker:
         self._list = float(outcome.reading.q[4])
         return estimates
 
-    def _leapt_to(self, t: float, views: Sequence[View], weight: np.ndarray, newest: int) -> np.ndarray | None:
-        """The pose of a person who is suddenly seen where nobody gets so fast; None where they have not leapt."""
-        if self._surprises > SURPRISED or self._since == t:
-            return None
+    def _leapt(self, instant: Sighting, estimate: Estimate, explained: bool, weight: np.ndarray, newest: int) -> bool:
+        """Whether the person is suddenly where nobody gets so fast: by what was found, or else by a fresh start."""
+        t, views = instant
+        if self._is_far(estimate.keypoints, t):
+            return True
+        if explained or self._surprises > SURPRISED:
+            return False
         seen, cameras = self._together(t, views)
         if cameras < 2:
-            return None
+            return False
         pose, valid = self._fresh.pose(seen, near=self._held.q)
-        moved = np.linalg.norm(self._placing.at(pose)["keypoints"] - self._held.keypoints, axis=1)
-        if valid < USABLE_POINTS or np.median(moved) < LEAP + FASTEST * (t - self._held.t):
-            return None
-        agreed = mean_weight(weight, self._slots.seen[newest])
-        return pose if self._fresh.agreement(seen, pose) > max(agreed, DOUBT) + GAIN else None
+        if valid < USABLE_POINTS or not self._is_far(self._placing.at(pose)["keypoints"], t):
+            return False
+        return self._fresh.agreement(seen, pose) > max(mean_weight(weight, self._slots.seen[newest]), DOUBT) + GAIN
 
-    def _leap(self, instants: Sequence[Sighting], estimates: list[Estimate], pose: np.ndarray) -> list[Estimate]:
-        """End the track before the last of these instants, for which there are `estimates`, and begin another there."""
-        before, (t, _) = estimates[:-1], instants[-1]
-        if before:
-            self._held = before[-1]
-        self._owed += before
+    def _is_far(self, points: np.ndarray, t: float) -> bool:
+        """Whether keypoints (K, 3) of the instant t are farther from the last answer's than people get."""
+        moved = np.median(np.linalg.norm(points - self._held.keypoints, axis=1))
+        return bool(moved > LEAP + FASTEST * (t - self._held.t))
+
+    def _begin_anew(self, instants: Sequence[Sighting]) -> list[Estimate]:
+        """End the track before these instants, among which the person has leapt, and answer them one by one."""
         self._done += self.finish()
-        self._begin(t, pose)
-        return before + self._advance(instants[-1:])
+        answered: list[Estimate] = []
+        for one in instants:
+            if answered:
+                self._done = self.settled()
+            answered += self._followed_or_begun([one])
+        return answered
 
     def _give_up(self, instants: Sequence[Sighting]) -> list[Estimate]:
         """End a track that does not explain what is seen; what is still owed of it is told as lost."""
