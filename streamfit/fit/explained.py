@@ -30,6 +30,8 @@ JUDGED = 0.3
 """s over which a running fit is judged."""
 LATELY = 1.0
 """s over which the share is told."""
+BESIDE = 2.0
+"""m from a camera: a fit that is nearer must look as large as that."""
 FORESHORTENED = 0.4
 """Share of a body's extent in space that a camera sees of it at least."""
 
@@ -67,12 +69,15 @@ class Allowance:
         Without the second, a fit right before a lens (of a rig whose units are wrong) would be allowed anything.
         """
         centre = points.mean(0)
+        depth = self._axis @ centre + self._shift
+        if depth.min() > BESIDE:
+            return np.asarray(depth)
         extent = FORESHORTENED * np.sqrt(np.square(points - centre).sum(1).mean())
         weight = confident / np.maximum(confident.sum(1, keepdims=True), 1)
         xy = np.where(confident[..., None], seen[..., :2], 0.0)
         mean = np.einsum("ck,cki->ci", weight, xy)
         spread = np.einsum("ck,cki->c", weight, np.square(xy - mean[:, None]))
-        return np.maximum(self._axis @ centre + self._shift, extent * self._focal / np.sqrt(spread + 1.0))
+        return np.maximum(depth, extent * self._focal / np.sqrt(spread + 1.0))
 
 
 def explains(share: float, cameras: int, started: bool) -> bool:

@@ -410,8 +410,8 @@ class Tracker:
         return self._fresh.agreement(seen, pose) > max(mean_weight(weight, self._slots.seen[newest]), DOUBT) + GAIN
 
     def _is_far(self, points: np.ndarray, t: float) -> bool:
-        """Whether keypoints (K, 3) of the instant t are farther from the last answer's than people get."""
-        moved = np.median(np.linalg.norm(points - self._held.keypoints, axis=1))
+        """Whether the middle of keypoints (K, 3) of the instant t is farther from the last answer's than people get."""
+        moved = np.linalg.norm((points - self._held.keypoints).mean(0))
         return bool(moved > LEAP + FASTEST * (t - self._held.t))
 
     def _begin_anew(self, instants: Sequence[Sighting]) -> list[Estimate]:
