@@ -28,10 +28,12 @@ _STEP = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class FeetAt:
-    """The feet in one pose: `place` (2, P, 3) m and `rate` (2, P, 3) m/s of their points, y-up ground frame."""
+    """The feet in one pose: `place` (2, P, 3) m and `rate` (2, P, 3) m/s of their points, y-up ground frame, and `knee`
+    (2,) rad/s, the rates of the knees' flexion."""
 
     place: np.ndarray
     rate: np.ndarray
+    knee: np.ndarray
 
 
 class Feet:
@@ -39,14 +41,16 @@ class Feet:
 
     @staticmethod
     def known(skeleton: Skeleton) -> bool:
-        """Whether the skeleton has the bodies that the points are on."""
-        return {f"{body}_{side[0]}" for body in ("talus", "calcn", "toes") for side in SIDES} <= set(skeleton.bodies)
+        """Whether the skeleton has the bodies that the points are on, and the knees."""
+        bodies = {f"{body}_{side[0]}" for body in ("talus", "calcn", "toes") for side in SIDES}
+        return bodies <= set(skeleton.bodies) and set(_knees()) <= set(skeleton.coordinates)
 
     def __init__(
         self, skeleton: Skeleton, scale: Mapping[str, float], keypoints: KeypointSet, places: np.ndarray
     ) -> None:
         """`places` (K, 3): the keypoints in their scaled bodies' frames, m; those on the heels say where these are."""
         self._bodies = HostKinematics(skeleton, scale)
+        self._knees = [skeleton.coordinates.index(name) for name in _knees()]
         names = [f"{body}_{side[0]}" for side in SIDES for body, _ in _POINTS]
         self._body = np.array([skeleton.bodies.index(name) for name in names])
         size = np.array([scale.get(skeleton.groups[skeleton.size_group[b]], 1.0) for b in self._body])
@@ -69,7 +73,7 @@ class Feet:
         """The feet in a pose q (D,) that changes by qd (D,) per second."""
         half = 0.5 * _STEP * qd
         before, after = self._points(q - half), self._points(q + half)
-        return FeetAt(0.5 * (before + after), (after - before) * (1.0 / _STEP))
+        return FeetAt(0.5 * (before + after), (after - before) * (1.0 / _STEP), qd[self._knees])
 
     def _points(self, q: np.ndarray) -> np.ndarray:
         bodies = self._bodies
@@ -77,3 +81,7 @@ class Feet:
         points = bodies.position.take(self._body, 0)
         points += np.matmul(bodies.rotation.take(self._body, 0), self._place[..., None])[..., 0]
         return points.reshape(len(SIDES), len(_POINTS), 3)
+
+
+def _knees() -> list[str]:
+    return [f"knee_angle_{side[0]}" for side in SIDES]

@@ -22,10 +22,14 @@ FLYING = 1.0
 """m/s above which a foot may leave while the other is in the air: only who runs has both there."""
 LANDING, SLOWEST, FASTEST = 0.12, 0.8, 0.4
 """Share of the swing's largest speed below which a foot has landed, but for its bounds: of SLOW, and m/s."""
+NOISE_RUN, SLOW_RUN, FAR_RUN, FASTEST_RUN = 0.1, 0.1, 0.02, 0.15
+"""How much more all this is for who runs, by the excess of the feet's speed; and less, the noise."""
 CONFIRM = 0.04
 """s that a foot must be slow to have landed."""
 SETTLE, SURELY = 0.08, 2.5
 """s for which a foot must be slow, or this much faster, before it is first believed to stand or to swing."""
+AWAITED = 0.08
+"""s that cues of a foot off are waited for once the foot has left."""
 SWAY = 0.15
 """s over which the place where a foot stands is averaged."""
 MEMORY = 0.6
@@ -36,11 +40,12 @@ State = Literal["unknown", "ground", "air"]
 
 @dataclass(frozen=True)
 class Change:
-    """A foot has met or left the ground."""
+    """A foot has met or left the ground; its points were at `place` (P, 3) m then."""
 
     kind: Kind
     t: float
     sd_t: float
+    place: np.ndarray
 
 
 class Foot:
@@ -52,7 +57,7 @@ class Foot:
         """m/s, the largest of the last swing."""
         self._period, self._seen = period, seen
         self._samples: deque[Sample] = deque(maxlen=round(MEMORY / period))
-        self._slow, self._far = SLOW, FAR
+        self._slow, self._far, self._fastest, self._excess = SLOW, FAR, FASTEST, 0.0
         self.forget()
 
     def forget(self) -> None:
@@ -60,13 +65,18 @@ class Foot:
         self.state = "unknown"
         self._count = 0
         self._peak = 0.0
+        self._left: tuple[float, float] | None = None
         self._home: np.ndarray | None = None
         self._samples.clear()
 
-    def step(self, sample: Sample, other: Foot, noise: float) -> Change | None:
-        """Take the next sample; `noise` (m/s) is how fast feet at rest seem to move."""
-        self._slow = max(SLOW, SLOW_NOISE * noise)
-        self._far = max(FAR if self._seen else FAR_UNSEEN, FAR_NOISE * noise)
+    def step(self, sample: Sample, other: Foot, noise: float, excess: float, rests: bool) -> list[Change]:
+        """Take the next sample; `noise` (m/s) is how fast feet at rest seem to move, `excess` how much faster than who
+        walks the person is, `rests` whether the foot has moved as the ground does for a while."""
+        noise = max(noise - NOISE_RUN * excess, 0.0)
+        self._excess = excess
+        self._slow = max(SLOW + SLOW_RUN * excess, SLOW_NOISE * noise)
+        self._far = max(FAR if self._seen else FAR_UNSEEN, FAR_NOISE * noise) + FAR_RUN * excess
+        self._fastest = max(FASTEST + FASTEST_RUN * excess, self._slow)
         self._samples.append(sample)
         self._peak = max(self._peak, sample.swing)
         if self.state == "ground":
@@ -75,33 +85,55 @@ class Foot:
             return self._swinging(sample)
         slow, fast = sample.effort < self._slow, sample.effort > SURELY * self._slow
         self._count = max(self._count, 0) + 1 if slow else min(self._count, 0) - 1 if fast else 0
-        if abs(self._count) * self._period >= SETTLE:
-            self._enter("ground" if slow else "air", sample)
-        return None
+        if rests or abs(self._count) * self._period >= SETTLE:
+            self._enter("ground" if rests or slow else "air", sample)
+        return []
 
-    def _standing(self, sample: Sample, other: Foot) -> Change | None:
+    def finish(self) -> list[Change]:
+        """The foot off that waits to be dated better."""
+        return self._foot_off(last=True)
+
+    def _standing(self, sample: Sample, other: Foot) -> list[Change]:
         if sample.effort < self._slow:
             self._home = self._home + (sample.path - self._home) * self._period / SWAY
             self._peak = 0.0
-            return None
+            return []
         moved = np.linalg.norm(sample.path - self._home, axis=1).min()
         if moved < self._far or (other.state == "air" and sample.effort < FLYING):
-            return None
-        usual = self.swing_speed or other.swing_speed or 0.0
-        change = Change("foot_off", *timing.foot_off(list(self._samples), max(self._peak, usual), self._seen))
+            return []
+        self._left = (sample.t, self.swing_speed or other.swing_speed or 0.0)
         self._enter("air", sample)
-        return change
+        return self._foot_off(last=False)
 
-    def _swinging(self, sample: Sample) -> Change | None:
-        slowest, fastest = SLOWEST * self._slow, max(FASTEST, self._slow)
-        landing = float(np.clip(LANDING * self._peak, slowest, fastest))
-        self._count = self._count + 1 if sample.effort < (fastest if self._count else landing) else 0
+    def _swinging(self, sample: Sample) -> list[Change]:
+        left = self._foot_off(last=False)
+        slowest = SLOWEST * self._slow
+        landing = float(np.clip(LANDING * self._peak, slowest, self._fastest))
+        self._count = self._count + 1 if sample.effort < (self._fastest if self._count else landing) else 0
         if self._count * self._period < CONFIRM:
-            return None
+            return left
+        left += self._foot_off(last=True)
         self.swing_speed = self._peak
-        change = Change("foot_strike", *timing.foot_strike(list(self._samples), self._peak, self._seen))
+        struck = timing.foot_strike(list(self._samples), self._peak, self._seen, self._excess)
         self._enter("ground", sample)
-        return change
+        return [*left, self._change("foot_strike", *struck)]
+
+    def _foot_off(self, last: bool) -> list[Change]:
+        """The foot off once all its cues are there, or are waited for no longer."""
+        if self._left is None:
+            return []
+        since, usual = self._left
+        samples = list(self._samples)
+        last = last or samples[-1].t - since > AWAITED
+        off = timing.foot_off(samples, max(self._peak, usual), self._seen, last)
+        if off is None:
+            return []
+        self._left = None
+        return [self._change("foot_off", *off)]
+
+    def _change(self, kind: Kind, t: float, sd_t: float) -> Change:
+        nearest = min(self._samples, key=lambda sample: abs(sample.t - t))
+        return Change(kind, t, sd_t, nearest.place)
 
     def _enter(self, state: State, sample: Sample) -> None:
         self.state, self._count = state, 0

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from scipy.special import expit
 
-from streamfit.gait.events import SIDES, Contacts, FootEvent, Step
+from streamfit.gait.events import SIDES, Contacts, FootEvent, Side, Step
 from streamfit.gait.feet import BALL, HEEL, SOLE, TOE, Feet, FeetAt
-from streamfit.gait.foot import Foot
+from streamfit.gait.foot import Change, Foot
 from streamfit.gait.ground import Belts, Floor
 from streamfit.gait.steps import Steps
 from streamfit.gait.timing import Sample
@@ -92,7 +92,7 @@ class Gait:
 
     def finish(self) -> list[FootEvent | Step]:
         """What is left of the track; the next instant begins another."""
-        out = [*self._advance(self._t), *self._steps.finish()]
+        out = [*self._advance(self._t), *self._left(), *self._steps.finish()]
         self._forget()
         return out
 
@@ -114,31 +114,45 @@ class Gait:
         return out
 
     def _sample(self, t: float, feet: FeetAt) -> list[FootEvent | Step]:
-        if self._belts.note(feet.rate):
+        out: list[FootEvent | Step] = []
+        if self._belts.note(feet):
+            out += self._left()
             for foot in self._foot.values():
                 foot.forget()
         if self._belts.velocity is None:
-            return []
+            return out
         rate = self._relative(feet)
         speed = _speed(rate)
         self._learn_floor(feet, speed < REST)
         effort = _effort(speed, self._heights(feet))
         self._path += (feet.rate - rate)[:, 0] * PERIOD
-        self._slowest.append(float(effort.min()))
-        noise = sorted(self._slowest)[len(self._slowest) // 4]
+        if any(foot.state != "air" for foot in self._foot.values()):
+            self._slowest.append(float(effort.min()))
+        noise = sorted(self._slowest)[len(self._slowest) // 4] if self._slowest else 0.0
         swing = _speed(0.5 * (rate[:, SOLE] + rate[:, BALL]))
-        out: list[FootEvent | Step] = []
         for i, side in enumerate(SIDES):
             path = feet.place[i] - self._path[i]
-            sample = Sample(t, rate[i], float(effort[i]), float(swing[i]), path[PARTS])
-            change = self._foot[side].step(sample, self._foot[SIDES[1 - i]], noise)
-            if change is not None:
-                point = HEEL if change.kind == "foot_strike" else TOE
-                event = FootEvent(change.kind, side, change.t, change.sd_t, feet.place[i, point].copy())
-                out.append(event)
-                self._steps.event(event)
+            knee = float(feet.knee[i])
+            sample = Sample(t, feet.place[i], rate[i], knee, float(effort[i]), float(swing[i]), path[PARTS])
+            other = self._foot[SIDES[1 - i]]
+            changes = self._foot[side].step(sample, other, noise, self._belts.excess, self._belts.rests[i])
+            out += self._events(side, changes)
             self._steps.heel(side, t, path[HEEL])
         return out + list(self._steps.due(t))
+
+    def _left(self) -> list[FootEvent | Step]:
+        """The foot offs that wait to be dated better."""
+        return [event for side in SIDES for event in self._events(side, self._foot[side].finish())]
+
+    def _events(self, side: Side, changes: Sequence[Change]) -> list[FootEvent | Step]:
+        """The events that a foot's changes are; the steps take note of them."""
+        out: list[FootEvent | Step] = []
+        for change in changes:
+            point = HEEL if change.kind == "foot_strike" else TOE
+            event = FootEvent(change.kind, side, change.t, change.sd_t, change.place[point].copy())
+            self._steps.event(event)
+            out.append(event)
+        return out
 
     def _relative(self, feet: FeetAt) -> np.ndarray:
         """Rates (2, P, 3) relative to the ground that moves with the belts, where there are any."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.linalg.lapack import dposv
 
-from streamfit.gait.feet import BALL, SOLE
+from streamfit.gait.feet import BALL, SOLE, FeetAt
 
 STEADY = 0.08
 """s for which a foot that stands moves with the ground at one velocity; a swinging one never does."""
@@ -18,8 +18,27 @@ MOVING = 0.15
 """m/s of a belt; what is slower is the ground at rest."""
 _SAME = 0.25
 """m/s within which a velocity is that of the belt so far."""
+_WALKS, _PACE, _LOW = 4.0, 0.8, 0.08
+"""m/s that a foot's velocities lie apart at most while its person walks, s over which they are compared, and m above
+the lowest that a foot then was up to which a runner's foot may be on the ground."""
+_LEVEL_RUN, _UNSTEADY_RUN, _SAME_RUN = 0.08, 0.05, 0.15
+"""How much more a runner's foot may differ, by the excess of its speed: it never rests."""
 _MEMORY = 0.3
 """s over which a belt's velocity is averaged."""
+
+
+class Recent:
+    """The latest rows of numbers, one each period."""
+
+    def __init__(self, count: int, width: int) -> None:
+        self._rows = np.zeros((count, width))
+        self._count = 0
+
+    def with_(self, row: np.ndarray) -> np.ndarray:
+        """All that is kept, this row being the latest."""
+        self._rows[self._count % len(self._rows)] = row
+        self._count += 1
+        return self._rows[: self._count]
 
 
 class _Belt:
@@ -38,29 +57,30 @@ class _Belt:
         self._count = 0
         self._otherwise = 0
 
-    @property
-    def holds(self) -> bool:
-        """Whether the foot moves as the ground is known to."""
-        return self.mean is not None and self.now is not None and _alike(self.now, self.mean)
+    def holds(self, same: float) -> bool:
+        """Whether the foot moves as the ground is known to, within so many m/s."""
+        return self.mean is not None and self.now is not None and _apart(self.now, self.mean) < same
 
-    def look(self, rate: np.ndarray) -> None:
-        """Take a foot's rates (P, 3), one period after the last."""
+    def look(self, rate: np.ndarray, excess: float) -> None:
+        """Take a foot's rates (P, 3), one period after the last; `excess`: that of a runner's foot that is low."""
         recent, parts = self._recent, rate[self._parts]
         row = recent[self._count % len(recent)]
         row[:2], row[2:] = np.add.reduce(parts[:, ::2]) / len(parts), parts[:, 1]
         self._count += 1
         mean = np.add.reduce(recent) / len(recent)
-        steady = self._count >= len(recent) and max(map(abs, mean[2:].tolist())) < _LEVEL
+        steady = self._count >= len(recent) and max(map(abs, mean[2:].tolist())) < _LEVEL + _LEVEL_RUN * excess
         if steady:
-            steady = bool(np.square(recent[:, :2] - mean[:2]).sum(0).max() < _UNSTEADY**2 * len(recent))
+            unsteady = _UNSTEADY + _UNSTEADY_RUN * excess
+            steady = bool(np.square(recent[:, :2] - mean[:2]).sum(0).max() < unsteady**2 * len(recent))
         self.now = mean[:2] if steady else None
 
-    def learn(self, other: _Belt) -> None:
+    def learn(self, other: _Belt, same: float) -> None:
         """Let the ground's velocity be that of the foot, once that is sure: while the other foot stands, this one may
         as well be moved."""
-        if self.now is None or (not self.holds and other.now is not None and not _alike(other.now, self.now)):
+        holds = self.holds(same)
+        if self.now is None or (not holds and other.now is not None and _apart(other.now, self.now) > same):
             self._otherwise = 0
-        elif self.mean is not None and self.holds:
+        elif self.mean is not None and holds:
             self._otherwise = 0
             self.mean = self.mean + (self.now - self.mean) * self._period / _MEMORY
         else:
@@ -69,8 +89,8 @@ class _Belt:
                 self.mean, self._otherwise = self.now, 0
 
 
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:
-    return math.hypot(*(one - other)) < _SAME
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    return math.hypot(*(one - other))
 
 
 class Belts:
@@ -79,28 +99,39 @@ class Belts:
     def __init__(self, period: float, seen: Sequence[bool]) -> None:
         """`seen`: whether there are keypoints on each foot; one without is only known at its ankle."""
         self._belts = [_Belt(period, foot) for foot in seen]
+        self._paces = Recent(round(_PACE / period), 2 * len(seen))
+        self._heights = Recent(round(_PACE / period), len(seen))
         self.velocity: np.ndarray | None = None
         """(2, 3) m/s under each foot, along y none; None until one has stood."""
+        self.rests = [False] * len(seen)
+        """Whether each foot has moved as the ground does for a while."""
+        self.excess = 0.0
+        """m/s by which the velocities of a foot lie further apart than those of a walker: none but for who runs."""
 
-    def note(self, rate: np.ndarray) -> bool:
-        """Take the feet's rates (2, P, 3), one period after the last; whether the ground proves to move otherwise than
-        was thought."""
-        for belt, foot in zip(self._belts, rate, strict=True):
-            belt.look(foot)
+    def note(self, feet: FeetAt) -> bool:
+        """Take the feet, one period after the last; whether the ground proves to move otherwise than was thought."""
+        pace = np.ptp(self._paces.with_(feet.rate[:, BALL, ::2].ravel()), axis=0).reshape(-1, 2)
+        self.excess = max(max(math.hypot(*p) for p in pace.tolist()) - _WALKS, 0.0)
+        height = feet.place[:, SOLE : BALL + 1, 1].min(1)
+        low = height < self._heights.with_(height).min() + _LOW
+        for belt, foot, near in zip(self._belts, feet.rate, low.tolist(), strict=True):
+            belt.look(foot, self.excess if near else 0.0)
         one, other = self._belts
-        one.learn(other)
-        other.learn(one)
-        before, self.velocity = self.velocity, self._known()
+        same = _SAME + _SAME_RUN * self.excess
+        one.learn(other, same)
+        other.learn(one, same)
+        before, self.velocity = self.velocity, self._known(same)
+        self.rests = [belt.holds(same) for belt in self._belts]
         if before is None or self.velocity is None:
             return False
-        return max(math.hypot(*change) for change in (self.velocity - before).tolist()) > _SAME
+        return max(math.hypot(*change) for change in (self.velocity - before).tolist()) > same
 
-    def _known(self) -> np.ndarray | None:
+    def _known(self, same: float) -> np.ndarray | None:
         """The belts' velocities; what two feet hardly differ in is one belt."""
         known = [belt.mean for belt in self._belts if belt.mean is not None]
         if not known:
             return None
-        if _alike(known[0], known[-1]):
+        if _apart(known[0], known[-1]) < same:
             shared = 0.5 * (known[0] + known[-1])
             known = [shared if math.hypot(*shared) > MOVING else 0.0 * shared] * len(self._belts)
         return np.array([[x, 0.0, z] for x, z in known])

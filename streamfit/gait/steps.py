@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,20 @@ STANDS = (0.05, 0.2)
 """s after its strike over which a heel's place is taken."""
 LONGEST = 4.0
 """s of a stride; who takes longer has stood still in between."""
+POSSIBLE = {
+    "step_time": (0.12, LONGEST),
+    "stride_time": (0.24, LONGEST),
+    "stance_time": (0.05, LONGEST),
+    "swing_time": (0.05, LONGEST),
+    "double_support_time": (0.0, LONGEST),
+    "cadence": (15.0, 500.0),
+    "step_length": (-1.5, 3.0),
+    "stride_length": (0.0, 5.5),
+    "step_width": (0.0, 1.5),
+    "speed": (0.0, 12.5),
+}
+"""What people do, from shuffling on the spot to sprinting (12.4 m/s, 4.4 to 5 steps a second, strides of 2.7 m and,
+a hurdler's, 3.7 m) with room on either side: s, steps/min, m, m/s."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +78,7 @@ class Steps:
         before = next((s for s in reversed(recent) if s.side == strike.side), None)
         if other is None or (before is not None and other.t < before.t):
             return
-        yield self._step(strike, other, before)
+        yield from _possible(self._step(strike, other, before))
 
     def _step(self, strike: _Strike, other: _Strike, before: _Strike | None) -> Step:
         step_time = strike.t - other.t
@@ -72,7 +86,8 @@ class Steps:
         if before is not None:
             stride_time = strike.t - before.t
             own_off = self._off(strike.side, before.t, strike.t)
-            other_off = self._off(other.side, before.t, other.t)
+            # a runner's other foot leaves before this one lands
+            other_off = self._off(other.side, before.t - stride_time, other.t)
             if own_off is not None:
                 stance, swing = own_off - before.t, strike.t - own_off
                 if other_off is not None:
@@ -102,3 +117,20 @@ class Steps:
 
     def _off(self, side: Side, after: float, before: float) -> float | None:
         return next((e.t for e in reversed(self._offs) if e.side == side and after < e.t < before), None)
+
+
+def _possible(step: Step) -> Iterator[Step]:
+    """The step without what nobody can do; none where two feet cannot follow each other so."""
+    wrong = {name for name, (least, most) in POSSIBLE.items() if not least <= _known(step, name, least) <= most}
+    if "step_time" in wrong:
+        return
+    if wrong & {"step_length", "stride_length", "step_width", "speed"}:
+        wrong |= {"step_length", "stride_length", "step_width", "speed"}
+    if "stride_time" in wrong:
+        wrong |= {"speed", "double_support_time", "stance_time", "swing_time"}
+    yield replace(step, **dict.fromkeys(wrong))
+
+
+def _known(step: Step, name: str, default: float) -> float:
+    value = getattr(step, name)
+    return default if value is None else float(value)

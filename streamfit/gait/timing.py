@@ -1,8 +1,8 @@
 """When a foot met or left the ground, from its speeds over the last moments.
 
-Foot speeds scale with the swing: at a share of its largest speed that hardly differs between people, a foot has all but
-stopped, begins to slap down, rises or travels. Each such moment is a cue that comes a fixed time before or after the
-event; those that are there are averaged, and one that is far from the others does not count.
+Foot speeds scale with the swing: at shares of its largest speed that hardly differ between people, a foot has all but
+stopped, or travels. Other moments need no share: the knee, stretched by the swing, begins to bend again; the foot ends
+its turn over the toe. Each is a cue that comes a fixed time before or after the event; those that are there are averaged.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ import numpy as np
 
 from streamfit.gait.feet import BALL, SOLE, TOE
 
-STOP, SLAP = 0.16, 0.10
-"""Shares of the swing's largest speed: of the foot's slowest part as it lands, and of the forefoot's fall against the
-heel."""
-STOP_BEFORE, SLAP_BEFORE = 0.016, 0.012
-"""s by which these come before the foot strike."""
-SLAP_WEIGHT = 2 / 3
-"""What the slap counts where there is one."""
-LEFT, TRAVEL = 0.14, 0.10
-"""Shares of the swing's largest speed: of the ball by when a foot is about to have left, and of the toe's horizontal
-speed."""
-LEFT_BEFORE, TRAVEL_AFTER, TURN_BEFORE, PUSH_BEFORE = 0.032, 0.003, 0.050, 0.024
-"""s by which these, the foot's fastest turn heel up and the toe's largest acceleration up come before or after the
-foot off."""
-APART, WIDTH, AGREED = 0.08, 0.1, 0.03
-"""s around a first guess in which another cue is looked for, in which a largest value is, and from the median cue."""
+STOP, STOP_BEFORE, BEND_BEFORE, SETTLED_AFTER = 0.20, 0.024, 0.032, 0.003
+"""Share of the swing's largest speed at which a landing foot's slowest part has all but stopped; s by which this comes
+before the foot strike, and so does the knee's turn from stretching to bending; s after it at which the toe brakes no
+more."""
+LEFT, LEFT_BEFORE, TRAVEL, TRAVEL_AFTER, TURNED_AFTER = 0.14, 0.016, 0.30, 0.026, 0.006
+"""Shares of the swing's largest speed of a leaving foot's slowest part, and of its toe's horizontal speed; s by which
+the first comes before the foot off, and the second, and the largest braking of its turn over the toe, after it."""
+RUN_BEFORE = 0.007
+"""s by which a foot strike comes earlier for each m/s of a runner's excess of speed: a runner's foot lands while it still
+moves."""
+NEAR = 0.07
+"""s around a first guess in which another cue is looked for."""
 UNSURE, STRIKE_JITTER, OFF_JITTER, DISAGREED = 0.008, 0.25, 0.1, 0.5
 """Standard deviation of an event's time: s, m/s of the foot's speed at it, and a share of that of the cues."""
-UNSEEN_STOP_BEFORE, UNSEEN_LEFT, UNSEEN_LEFT_BEFORE, UNSEEN_UNSURE = 0.006, 0.20, 0.038, 0.020
-"""The same of a foot on which there is no keypoint: it stays as it is to the shank, and neither slaps nor rolls off."""
+UNSEEN_STOP, UNSEEN_STOP_BEFORE, UNSEEN_LEFT, UNSEEN_LEFT_BEFORE, UNSEEN_UNSURE = 0.16, 0.006, 0.20, 0.038, 0.020
+"""The same of a foot on which there is no keypoint: it stays as it is to the shank, and rolls neither down nor off."""
 LEAST = 0.15
 """m/s below which a foot's speed is no cue."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A foot at one time, relative to the ground: `rate` (P, 3) m/s.
+    """A foot at one time: its points at `place` (P, 3) m move by `rate` (P, 3) m/s relative to the ground.
 
-    `effort` is the speed (m/s) of its slowest part, and more where that is high above the floor; `swing` the speed of
-    the foot as a whole; `path` (2, 3) m where its heel and its ball are on the ground, as the belt has it.
+    `knee` is the rate of its knee's flexion (rad/s); `effort` the speed (m/s) of its slowest part, and more where that
+    is high above the floor; `swing` the speed of the foot as a whole; `path` (2, 3) m where its heel and its ball are on
+    the ground, as the belt has it.
     """
 
     t: float
+    place: np.ndarray
     rate: np.ndarray
+    knee: float
     effort: float
     swing: float
     path: np.ndarray
@@ -57,65 +57,78 @@ def speeds(rate: np.ndarray) -> np.ndarray:
     return np.sqrt(rate[..., 0] ** 2 + rate[..., 2] ** 2 + 0.25 * rate[..., 1] ** 2)
 
 
-def foot_strike(samples: Sequence[Sample], peak: float, seen: bool) -> tuple[float, float]:
+def foot_strike(samples: Sequence[Sample], peak: float, seen: bool, excess: float) -> tuple[float, float]:
     """Time and its standard deviation (s) of the foot strike that ends a swing of that largest speed (m/s).
 
-    `seen`: whether there are keypoints on the foot.
+    `seen`: whether there are keypoints on the foot; `excess` (m/s): how much faster than who walks the person is.
     """
     t = np.array([s.t for s in samples])
     rate = np.array([s.rate for s in samples])
     slowest = speeds(rate[:, [SOLE, BALL]]).min(1)
-    stop = _last(t, -slowest, -max(STOP * peak, LEAST))
-    if stop is None:
+    stops = _rises(t, -slowest, -max((STOP if seen else UNSEEN_STOP) * peak, LEAST))
+    if not len(stops):
         return float(t[-1]), 5 * UNSURE
-    slope = abs(np.gradient(slowest, t)[np.searchsorted(t, stop) - 1]) + 1.0
+    stop = float(stops[-1])
+    slope = _slope(t, slowest, stop)
     if not seen:
         return stop + UNSEEN_STOP_BEFORE, float(np.hypot(UNSEEN_UNSURE, STRIKE_JITTER / slope))
-    fall = rate[:, SOLE, 1] - rate[:, [BALL, TOE], 1].mean(1)
-    slap = _last(t, fall, SLAP * peak, near=stop)
-    sd = float(np.hypot(UNSURE, STRIKE_JITTER / slope))
-    strike = stop + STOP_BEFORE
-    if slap is not None:
-        strike += SLAP_WEIGHT * (slap + SLAP_BEFORE - strike)
-    return strike, sd
+    guess = stop + STOP_BEFORE
+    bend = _near(_rises(t, np.array([s.knee for s in samples]), 0.0) + BEND_BEFORE, guess)
+    settled = _near(_tops(t, np.gradient(np.linalg.norm(rate[:, TOE], axis=1), t)) - SETTLED_AFTER, guess)
+    cues = [guess, *bend, *settled]
+    sd = np.linalg.norm([UNSURE, STRIKE_JITTER / slope, DISAGREED * np.std(cues)])
+    return float(np.mean(cues)) - RUN_BEFORE * excess, float(sd)
 
 
-def foot_off(samples: Sequence[Sample], peak: float, seen: bool) -> tuple[float, float]:
-    """Time and its standard deviation (s) of the foot off that begins a swing of about that largest speed (m/s)."""
+def foot_off(samples: Sequence[Sample], peak: float, seen: bool, last: bool) -> tuple[float, float] | None:
+    """Time and its standard deviation (s) of the foot off that begins a swing of about that largest speed (m/s).
+
+    None while a cue may still come; `last`: that is not waited for any longer.
+    """
     t = np.array([s.t for s in samples])
     rate = np.array([s.rate for s in samples])
-    ball = np.linalg.norm(rate[:, BALL], axis=1)
-    left = _last(t, ball, max((LEFT if seen else UNSEEN_LEFT) * peak, LEAST))
-    if left is None:
-        return float(t[-1]), 5 * UNSURE
-    slope = abs(np.gradient(ball, t)[np.searchsorted(t, left) - 1]) + 1.0
     if not seen:
-        return left + UNSEEN_LEFT_BEFORE, float(np.hypot(UNSEEN_UNSURE, OFF_JITTER / slope))
+        ball = np.linalg.norm(rate[:, BALL], axis=1)
+        lefts = _rises(t, ball, max(UNSEEN_LEFT * peak, LEAST))
+        if not len(lefts):
+            return float(t[-1]), 5 * UNSURE
+        left = float(lefts[-1])
+        return left + UNSEEN_LEFT_BEFORE, float(np.hypot(UNSEEN_UNSURE, OFF_JITTER / _slope(t, ball, left)))
+    slowest = speeds(rate[:, [SOLE, BALL]]).min(1)
+    lefts = _rises(t, slowest, max(LEFT * peak, LEAST))
+    if not len(lefts):
+        return (float(t[-1]), 5 * UNSURE) if last else None
+    left = float(lefts[-1])
     guess = left + LEFT_BEFORE
     toe = rate[:, TOE]
-    turn = _largest(t, rate[:, SOLE, 1] - rate[:, BALL, 1], guess)
-    push = _largest(t, np.gradient(toe[:, 1], t), guess)
-    travel = _last(t, np.hypot(toe[:, 0], toe[:, 2]), max(TRAVEL * peak, LEAST), near=guess)
-    cues = np.array([turn + TURN_BEFORE, push + PUSH_BEFORE, guess if travel is None else travel - TRAVEL_AFTER])
-    agreed = cues[np.abs(cues - np.median(cues)) < AGREED]
-    sd = np.linalg.norm([UNSURE, OFF_JITTER / slope, DISAGREED * np.std([*cues, guess])])
-    return float(agreed.mean()), float(sd)
+    travel = _near(_rises(t, np.hypot(toe[:, 0], toe[:, 2]), max(TRAVEL * peak, LEAST)) - TRAVEL_AFTER, guess)
+    turned = _near(_tops(t, -np.gradient(rate[:, SOLE, 1] - rate[:, BALL, 1], t)) - TURNED_AFTER, guess)
+    if not (last or (travel and turned)):
+        return None
+    cues = [guess, *travel, *turned]
+    sd = np.linalg.norm([UNSURE, OFF_JITTER / _slope(t, slowest, left), DISAGREED * np.std(cues)])
+    return float(np.mean(cues)), float(sd)
 
 
-def _last(t: np.ndarray, x: np.ndarray, level: float, near: float | None = None) -> float | None:
-    """The last time at which x rises through the level, within APART of `near` where that is given."""
+def _slope(t: np.ndarray, x: np.ndarray, when: float) -> float:
+    """How fast x changes at a time between its samples, and 1 at least."""
+    return float(abs(np.gradient(x, t)[np.searchsorted(t, when) - 1]) + 1.0)
+
+
+def _rises(t: np.ndarray, x: np.ndarray, level: float) -> np.ndarray:
+    """The times at which x rises through the level."""
     rises = np.flatnonzero((x[:-1] < level) & (x[1:] >= level))
-    times = t[rises] + (level - x[rises]) / (x[rises + 1] - x[rises]) * (t[rises + 1] - t[rises])
-    if near is not None:
-        times = times[np.abs(times - near) < APART]
-    return float(times[-1]) if len(times) else None
+    return np.asarray(t[rises] + (level - x[rises]) / (x[rises + 1] - x[rises]) * (t[rises + 1] - t[rises]))
 
 
-def _largest(t: np.ndarray, x: np.ndarray, near: float) -> float:
-    """When x is largest within WIDTH of a time, by the parabola through its largest samples."""
-    top = int(np.argmax(np.where(np.abs(t - near) < WIDTH, x, -np.inf)))
-    if not 0 < top < len(x) - 1:
-        return float(t[top])
-    before, here, after = x[top - 1 : top + 2]
-    bend = before - 2.0 * here + after
-    return float(t[top] + (0.5 * (before - after) / bend * (t[top + 1] - t[top]) if bend < 0.0 else 0.0))
+def _tops(t: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The times at which x is largest, by the parabola through each largest sample and its neighbours."""
+    top = np.flatnonzero((x[1:-1] >= x[:-2]) & (x[1:-1] > x[2:])) + 1
+    before, here, after = x[top - 1], x[top], x[top + 1]
+    return np.asarray(t[top] + 0.5 * (before - after) / (before - 2.0 * here + after) * (t[1] - t[0]))
+
+
+def _near(times: np.ndarray, guess: float) -> list[float]:
+    """The one of the times that is nearest to the guess, if it is near."""
+    times = times[np.abs(times - guess) < NEAR]
+    return [float(times[np.argmin(np.abs(times - guess))])] if len(times) else []
