@@ -25,6 +25,10 @@ class _Run:
     def since(self) -> float:
         return float(self.t[0])
 
+    @property
+    def seen(self) -> float:
+        return float(self.t[-1])
+
     @cached_property
     def _spline(self) -> CubicSpline:
         return CubicSpline(self.t, self.q)

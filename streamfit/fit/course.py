@@ -17,6 +17,8 @@ class Course:
     since: float
     until: float
     """s: the last instant whose views are known."""
+    seen: float
+    """s: the last instant at which the person was tracked, and not coasting."""
     spline: UniformSpline
     controls: np.ndarray
     """(M, D) in `frame`."""

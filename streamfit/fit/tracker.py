@@ -525,7 +525,7 @@ class Tracker:
         if self._tells_clocks:
             self.clocks.note(until, seen.clock_information, seen.clock_force)
         controls = np.asarray(seen.controls, float)
-        self._course = Course(self._since, until, spline, controls, self._frame, self._held.q[3:6])
+        self._course = Course(self._since, until, self._tracked, spline, controls, self._frame, self._held.q[3:6])
         out = []
         while self._owed and self._owed[0].t <= until - self.lag + ROUNDING:
             first = self._owed.popleft()

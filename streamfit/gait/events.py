@@ -33,9 +33,9 @@ class Step:
 
     At a strike of side S at time t: `stride_time` from S's strike before, `step_time` from the other side's between,
     `stance_time` from S's strike before to S's foot off, `swing_time` from there to t, `double_support_time` both
-    double supports of that stride, 0 for a runner. A heel's place is the median of the heel over 0.05 to 0.2 s after its strike.
-    `stride_length` is the way between S's two heel places, `step_length` the way from the other side's heel place
-    between them to S's last, along it, `step_width` its length across.
+    double supports of that stride, 0 for a runner. A heel's place is the median of the heel over 0.05 to 0.2 s after
+    its strike. `stride_length` is the way between S's two heel places, `step_length` the way from the other side's heel
+    place between them to S's last, along it, `step_width` its length across.
     """
 
     side: Side

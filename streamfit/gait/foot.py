@@ -101,9 +101,11 @@ class Foot:
         moved = np.linalg.norm(sample.path - self._home, axis=1).min()
         if moved < self._far or (other.state == "air" and sample.effort < FLYING):
             return []
-        self._left = (sample.t, self.swing_speed or other.swing_speed or 0.0)
+        usual = self.swing_speed or other.swing_speed
+        self._left = (sample.t, usual or self._peak)
         self._enter("air", sample)
-        return self._foot_off(last=False)
+        # the swing that has only begun is no measure of speeds to wait for
+        return self._foot_off(last=usual is None)
 
     def _swinging(self, sample: Sample) -> list[Change]:
         left = self._foot_off(last=False)
@@ -125,7 +127,7 @@ class Foot:
         since, usual = self._left
         samples = list(self._samples)
         last = last or samples[-1].t - since > AWAITED
-        off = timing.foot_off(samples, max(self._peak, usual), self._seen, last)
+        off = timing.foot_off(samples, since, max(self._peak, usual), self._seen, self._excess, last)
         if off is None:
             return []
         self._left = None

@@ -23,6 +23,8 @@ LAG = 0.06
 """s after which the course is certain enough to look at."""
 START = 0.1
 """s after a track's start that are not believed."""
+BLIND = 0.15
+"""s without a view of the person that are too long to see through: no step goes across."""
 CARRIES = 0.1
 """s after which a foot that rests while the other is in the air stands, however high: on a stair."""
 RECENT = 1.0
@@ -48,6 +50,10 @@ class Course(Protocol):
     def since(self) -> float:
         """s, when the track began."""
 
+    @property
+    def seen(self) -> float:
+        """s, when the person was tracked last."""
+
     def at(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (D,) and their rates at a time not long ago."""
 
@@ -60,6 +66,7 @@ class Gait:
     ) -> None:
         """`places` (K, 3): where the keypoints are in their scaled bodies' frames, m."""
         self._feet = Feet(skeleton, scale, keypoints, places)
+        self._since = self._begin = -np.inf
         self._forget()
 
     def _forget(self) -> None:
@@ -81,14 +88,18 @@ class Gait:
     def update(self, t: float, course: Course | None) -> list[FootEvent | Step]:
         """What has become certain by the instant t. None for a course: the person is lost."""
         out: list[FootEvent | Step] = []
+        if course is not None and t - course.seen > BLIND:
+            self._since, self._begin = course.since, t
+            course = None
         if self._course is not None and (course is None or course.since != self._course.since):
             out = self.finish()
         if course is None:
             return out
         if self._course is None:
-            self._next = course.since + START
-        self._course, self._t = course, t
-        return out + self._advance(t - LAG)
+            # the same track may go on after a while of which nothing is known
+            self._next = (self._begin if course.since == self._since else course.since) + START
+        self._course, self._t = course, min(t, course.seen)
+        return out + self._advance(self._t - LAG)
 
     def finish(self) -> list[FootEvent | Step]:
         """What is left of the track; the next instant begins another."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -128,7 +129,8 @@ def _possible(step: Step) -> Iterator[Step]:
         wrong |= {"step_length", "stride_length", "step_width", "speed"}
     if "stride_time" in wrong:
         wrong |= {"speed", "double_support_time", "stance_time", "swing_time"}
-    yield replace(step, **dict.fromkeys(wrong))
+    unknown: dict[str, Any] = dict.fromkeys(wrong)
+    yield replace(step, **unknown)
 
 
 def _known(step: Step, name: str, default: float) -> float:

@@ -211,6 +211,7 @@ class Seen:
 
     since: float
     spline: CubicSpline
+    seen: float = np.inf
 
     def at(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         return self.spline(t), self.spline(t, 1)
@@ -247,8 +248,9 @@ def watch(
     noise: float = 0.004,
     lost: tuple[float, float] | None = None,
     keypoints: str = "halpe26",
+    blind: tuple[float, float] | None = None,
 ) -> Found:
-    """Let a walk be watched at `rate` instants a second, the person being lost from one time to another."""
+    """Let a walk be watched at `rate` instants a second, the person being lost or not seen from one time to another."""
     course, analysis = seen(walk, noise), gait(skeleton, keypoints)
     found = Found([], [])
 
@@ -263,6 +265,8 @@ def watch(
     for t in np.arange(0.0, walk.t[-1], 1.0 / rate):
         if lost is not None and t >= lost[1]:
             course = replace(course, since=lost[1])
+        if blind is not None:
+            course = replace(course, seen=blind[0] if blind[0] <= t < blind[1] else t)
         gone = lost is not None and lost[0] <= t < lost[1]
         note(t, analysis.update(t, None if gone else course))
     note(t, analysis.finish())

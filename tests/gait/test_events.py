@@ -54,7 +54,7 @@ def test_their_standard_deviation_is_honest(straight, skeleton):
         pytest.param(paces(10, step=1.0, length=0.4), Manner(), 0.04, id="slow"),
         pytest.param(paces(12, step=0.6, length=0.3, width=0.16), SHUFFLE, 0.15, id="shuffling"),
         pytest.param(paces(10, step=0.5, length=0.5), TOES, 0.04, id="on tiptoe"),
-        pytest.param(paces(12, step=0.36, length=1.0, duty=0.36), RUN, 0.04, id="running"),
+        pytest.param(paces(12, step=0.36, length=1.0, duty=0.36), RUN, 0.05, id="running"),
         pytest.param(paces(10, length=0.0), MARCH, 0.06, id="marching on the spot"),
         pytest.param(paces(16, length=0.55, heading=lambda k: 0.44 * k), Manner(), 0.04, id="in a circle"),
         pytest.param(paces(10, width=0.3, length=0.1, heading=lambda k: 0.6 * k), FLAT, 0.15, id="turning round"),
@@ -141,6 +141,38 @@ def test_a_lost_track_begins_again(straight, skeleton):
     assert all(2.9 < event.t < 4.3 for event in missed)
 
 
+def test_nothing_is_said_of_a_while_in_which_nobody_was_seen(straight, skeleton):
+    gone = (3.0, 3.6)
+    found = watch(straight, skeleton, blind=gone)
+    _, missed, false = matched(straight, found)
+    assert not false
+    assert missed
+    assert all(2.9 < event.t < 4.3 for event in missed)
+    assert not [event for _, event in found.events if gone[0] + 0.02 < event.t < gone[1]]
+    for _, step in found.steps:
+        assert not step.t - (step.stride_time or step.step_time) < gone[0] < gone[1] < step.t
+
+
+@pytest.mark.parametrize("speed", [2.0, 3.5, 5.0])
+@pytest.mark.parametrize("treadmill", [False, True])
+def test_who_runs_flies_between_steps(speed, treadmill, skeleton):
+    """Contact times and steps of runners at these speeds: 0.29, 0.22 and 0.17 s, and 0.37, 0.35 and 0.32 s."""
+    step = float(np.interp(speed, [2.0, 3.5, 5.0], [0.37, 0.35, 0.32]))
+    contact = float(np.interp(speed, [2.0, 3.5, 5.0], [0.29, 0.22, 0.17]))
+    manner = Manner(clearance=0.2, swinging=1.0, landing=0.0, leaving=np.radians(50), hips=0.78)
+    stances = paces(14, step=step, length=speed * step, width=0.04, duty=contact / (2 * step))
+    run = walk(skeleton, stances, manner).cut(1.0 + 2 * step, 1.0 + 12 * step)
+    if treadmill:
+        run = run.on_a_belt(speed)
+    found = watch(run, skeleton)
+    _, missed, false = matched(run, found)
+    assert [event for event in missed if event.t > 2 * step] == []
+    assert not false
+    steps = [s for _, s in found.steps if s.double_support_time is not None]
+    assert len(steps) >= 4
+    assert max(s.double_support_time for s in steps) < 0.03
+
+
 def test_the_same_walk_gives_the_same_events(straight, skeleton):
     one, other = watch(straight, skeleton), watch(straight, skeleton)
     assert [(w, e.t, e.sd_t) for w, e in one.events] == [(w, e.t, e.sd_t) for w, e in other.events]
@@ -197,7 +229,7 @@ class _Later:
     """A course that is seen later."""
 
     def __init__(self, course, by):
-        self.since, self._course, self._by = course.since, course, by
+        self.since, self.seen, self._course, self._by = course.since, np.inf, course, by
 
     def at(self, t):
         return self._course.at(t - self._by)
