@@ -197,6 +197,8 @@ def _print(events: dict[str, dict[str, Kind]], steps: dict[str, dict[str, list[f
             pooled.add(kinds[kind])
             table.add_row(name, *_cells(kinds[kind].figures()))
         table.add_row("pooled", *_cells(pooled.figures()))
+        medians = [1000 * np.median(np.abs(kinds[kind].error)) for kinds in events.values() if kinds[kind].error]
+        table.add_row("median over recordings", "", "", "", f"{np.median(medians):.1f}" if medians else "-")
         console.print(table)
     table = Table("recording", *LENGTHS, title="steps, median absolute error (number): mm, ms", title_justify="left")
     whole = {name: [e for errors in steps.values() for e in errors[name]] for name in LENGTHS}

@@ -110,7 +110,8 @@ class Belts:
 
     def note(self, feet: FeetAt) -> bool:
         """Take the feet, one period after the last; whether the ground proves to move otherwise than was thought."""
-        pace = np.ptp(self._paces.with_(feet.rate[:, BALL, ::2].ravel()), axis=0).reshape(-1, 2)
+        paces = self._paces.with_(feet.rate[:, BALL, ::2].ravel())
+        pace = (np.maximum.reduce(paces) - np.minimum.reduce(paces)).reshape(-1, 2)
         self.excess = max(max(math.hypot(*p) for p in pace.tolist()) - _WALKS, 0.0)
         height = feet.place[:, SOLE : BALL + 1, 1].min(1)
         low = height < self._heights.with_(height).min() + _LOW
