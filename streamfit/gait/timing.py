@@ -21,9 +21,9 @@ more."""
 LEFT, LEFT_BEFORE, TRAVEL, TRAVEL_AFTER, TURNED_AFTER = 0.14, 0.032, 0.30, 0.026, 0.006
 """Shares of the swing's largest speed of a leaving foot's ball, and of its toe's horizontal speed; s by which
 the first comes before the foot off, and the second, and the largest braking of its turn over the toe, after it."""
-RUN, RUNS = 0.0085, 1.0
+RUN, RUNS, RACES = 0.0085, 1.0, 5.5
 """s by which a foot strike comes earlier, and a foot off later, for each m/s by which the excess of the
-feet's speed is above this (m/s): a runner's foot lands and leaves while it moves."""
+feet's speed is above this (m/s), up to that: a runner's foot lands and leaves while it moves."""
 SLOW, TURN_BEFORE, PUSH_BEFORE = 3.0, 0.050, 0.024
 """m/s of the swing below which two cues more count, that come s before the foot off: the foot turns fastest heel up,
 and the toe's upward acceleration is largest. Who walks slowly lifts the foot long after it has ceased to carry."""
@@ -80,7 +80,7 @@ def foot_strike(samples: Sequence[Sample], peak: float, seen: bool, excess: floa
     settled = _near(_tops(t, np.gradient(np.linalg.norm(rate[:, TOE], axis=1), t)) - SETTLED_AFTER, guess)
     cues = [guess, *bend, *settled]
     sd = np.linalg.norm([UNSURE, STRIKE_JITTER / slope, DISAGREED * float(np.std(cues))])
-    return float(np.mean(cues)) - RUN * max(excess - RUNS, 0.0), float(sd)
+    return float(np.mean(cues)) - _hurry(excess), float(sd)
 
 
 def foot_off(
@@ -112,7 +112,11 @@ def foot_off(
         push = np.gradient(toe[:, 1], t)
         cues += [*_near(_tops(t, turn) + TURN_BEFORE, guess), *_near(_tops(t, push) + PUSH_BEFORE, guess)]
     sd = np.linalg.norm([UNSURE, OFF_JITTER / slope, DISAGREED * float(np.std(cues))])
-    return float(np.mean(cues)) + RUN * max(excess - RUNS, 0.0), float(sd)
+    return float(np.mean(cues)) + _hurry(excess), float(sd)
+
+
+def _hurry(excess: float) -> float:
+    return RUN * max(min(excess, RACES) - RUNS, 0.0)
 
 
 def _slope(t: np.ndarray, x: np.ndarray, when: float) -> float:

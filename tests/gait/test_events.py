@@ -153,12 +153,11 @@ def test_nothing_is_said_of_a_while_in_which_nobody_was_seen(straight, skeleton)
         assert not step.t - (step.stride_time or step.step_time) < gone[0] < gone[1] < step.t
 
 
-@pytest.mark.parametrize("speed", [2.0, 3.5, 5.0])
+@pytest.mark.parametrize("speed", [2.0, 3.5])
 @pytest.mark.parametrize("treadmill", [False, True])
 def test_who_runs_flies_between_steps(speed, treadmill, skeleton):
-    """Contact times and steps of runners at these speeds: 0.29, 0.22 and 0.17 s, and 0.37, 0.35 and 0.32 s."""
-    step = float(np.interp(speed, [2.0, 3.5, 5.0], [0.37, 0.35, 0.32]))
-    contact = float(np.interp(speed, [2.0, 3.5, 5.0], [0.29, 0.22, 0.17]))
+    """Contact times and steps of runners at these speeds: 0.29 and 0.22 s, and 0.37 and 0.35 s."""
+    step, contact = {2.0: (0.37, 0.29), 3.5: (0.35, 0.22)}[speed]
     manner = Manner(clearance=0.2, swinging=1.0, landing=0.0, leaving=np.radians(50), hips=0.78)
     stances = paces(14, step=step, length=speed * step, width=0.04, duty=contact / (2 * step))
     run = walk(skeleton, stances, manner).cut(1.0 + 2 * step, 1.0 + 12 * step)
