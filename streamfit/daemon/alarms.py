@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from streamfit.daemon.conditions import WINDOW, Condition, Growth, session_conditions
+from streamfit.daemon.examination import Examination
 from streamfit.daemon.pulse import Pulse
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.solver import Solver
@@ -41,6 +42,7 @@ class Watched:
     session: str
     alarms: dict[str, Alarm] = field(default_factory=dict)
     growth: Growth = field(default_factory=Growth)
+    examination: Examination = field(default_factory=Examination)
 
     @property
     def told(self) -> dict[str, Alarm]:
@@ -105,7 +107,8 @@ class Alarms:
         self._watched = {name: self._watched.get(name) or Watched(name) for name in by_name}
         for name, session in by_name.items():
             watched = self._watched[name]
-            watched.take(session_conditions(session, watched.told, watched.growth, now), now)
+            causes = watched.examination.look(session, now)
+            watched.take(session_conditions(session, watched.told, watched.growth, now, causes), now)
         self._daemon.take(self._daemon_conditions(now), now)
 
     def _all(self) -> Iterator[Watched]:

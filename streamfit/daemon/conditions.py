@@ -1,14 +1,17 @@
 """What is wrong with a session at the moment, in words that say what to check. Pure: `now` is always passed in."""
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from statistics import median
 
 import numpy as np
 
+from streamfit.daemon.examination import UNEXPLAINED
+from streamfit.daemon.pace import Pace
 from streamfit.daemon.session import Session
+from streamfit.fit.check_inputs import Cause
 
 WINDOW = 5.0
 """s over which counts are compared."""
@@ -28,6 +31,8 @@ EXCHANGED = 0.5
 """Share of a camera's recent views with left and right exchanged."""
 LATEST = 200
 """Answers whose median latency counts."""
+SEVERAL = 3
+"""Messages in WINDOW with people whom nobody tells apart."""
 UNUSABLE = ("unknown_camera", "wrong_keypoints", "too_many_persons")
 """Reasons for which whole views are dropped until somebody changes something."""
 
@@ -58,6 +63,7 @@ class Condition:
 class Growth:
     """How much counters have grown lately."""
 
+    pace: Pace = field(default_factory=Pace)
     _history: dict[str, deque[tuple[float, int]]] = field(default_factory=dict)
 
     def of(self, name: str, value: int, now: float) -> int:
@@ -72,31 +78,61 @@ class Growth:
         return value - seen[0][1]
 
 
-def session_conditions(session: Session, told: Collection[str], growth: Growth, now: float) -> Iterator[Condition]:
-    """What is wrong with `session`; `told` are the keys of the alarms that there are already. Times s, monotonic."""
-    yield from _incoming(session, growth, now)
+def session_conditions(
+    session: Session, told: Collection[str], growth: Growth, now: float, causes: Sequence[Cause] = ()
+) -> Iterator[Condition]:
+    """What is wrong with `session`; `told` are the keys of the alarms that there are already. Times s, monotonic.
+
+    `causes` are what its examination has found: what comes of them is not told beside them.
+    """
+    named = list(_causes(session, growth, now, causes))
+    yield from named
+    yield from _incoming(session, growth, now, bool(named))
     cameras = session.live.assembler.cameras
     sending = [i for i, camera in enumerate(cameras) if camera.active(now)]
     if sending:
         yield from _missing_cameras(session, sending, now)
         yield from _rates(session, sending, told, now)
+    if sending and not named:
         yield from _clocks(session, sending, told)
         yield from _residuals(session, sending, told, growth, now)
         yield from _exchanged(session, sending)
-        for person, state in list(session.live.fits.states.items()):
-            if state == "lost":
-                yield Condition(
-                    f"lost {person}", f"person {person} lost", "out of sight of two cameras?", 2.0, since=0.0
-                )
+        yield from _lost(session, sending)
     yield from _answers(session, told, growth, now)
     yield from _recording(session, growth, now)
 
 
-def _incoming(session: Session, growth: Growth, now: float) -> Iterator[Condition]:
+def _causes(session: Session, growth: Growth, now: float, found: Sequence[Cause]) -> Iterator[Condition]:
+    """Why what comes in cannot be fitted as it is; at most one."""
+    if (unit := growth.pace.unit(session.last_message, session.last_t)) is not None:
+        what = f"capture times are in {unit}, not in seconds"
+        yield Condition("time unit", what, "divide `t` before it is sent")
+    elif growth.of("several", session.live.several, now) >= SEVERAL:
+        what = "several people are seen, and nobody says who is who"
+        check = "send each person's name as `person`, the same in all cameras, or one person only"
+        yield Condition("several", what, check)
+    else:
+        for cause in found[:1]:
+            key = f"input {cause.key}" + (f" {cause.camera}" if cause.camera else "")
+            yield Condition(key, cause.what, cause.check, camera=cause.camera)
+
+
+def _lost(session: Session, sending: list[int]) -> Iterator[Condition]:
+    fits = session.live.fits
+    for person, state in list(fits.states.items()):
+        if state == "lost":
+            what, check = f"person {person} lost", "out of sight of two cameras?"
+            if fits.explained.get(person, np.nan) < UNEXPLAINED and len(sending) > 1:
+                check = "the body does not fit what the cameras see: check the subject or the stature, the keypoint set"
+                check += " and cameras.toml"
+            yield Condition(f"lost {person}", what, check, 2.0, since=0.0)
+
+
+def _incoming(session: Session, growth: Growth, now: float, explained: bool) -> Iterator[Condition]:
     live = session.live
     counts = {reason: growth.of(f"rejected {reason}", count, now) for reason, count in list(live.rejected.items())}
     for reason in UNUSABLE:
-        if counts.get(reason):
+        if counts.get(reason) and not (explained and reason == "too_many_persons"):
             what = f"{counts[reason]} views not used in the last {WINDOW:.0f} s"
             yield Condition(reason, what, f"{reason}: {live.details[reason]}")
     if session.suspect:
@@ -106,7 +142,7 @@ def _incoming(session: Session, growth: Growth, now: float) -> Iterator[Conditio
     if now - session.last_message > NOTHING:
         since = now - session.last_message
         yield Condition("silence", f"nothing received for {since:.0f} s", "check the detectors and their network")
-    elif now - used > NOTHING and any(counts.values()):
+    elif now - used > NOTHING and any(counts.values()) and not explained:
         most = max(counts, key=lambda reason: counts[reason])
         since = now - used
         yield Condition("unused", f"no view used for {since:.0f} s", f"{most}: {live.details[most]}")

@@ -26,6 +26,15 @@ class History:
         while self._bytes > MAX_BYTES or instant.t - self._instants[0].t > MAX_SECONDS:
             self._bytes -= _size(self._instants.popleft())
 
+    def instants_lately(self, seconds: float) -> list[Instant]:
+        """The instants of the last `seconds`, in order of time."""
+        out = []
+        for instant in reversed(self._instants):
+            if self._instants[-1].t - instant.t > seconds:
+                break
+            out.append(instant)
+        return out[::-1]
+
     def lately(self, seconds: float) -> tuple[str, list[tuple[float, list[View]]]]:
         """The person with most views in the last `seconds`, and their views by instant; empty where there is none."""
         if not self._instants:

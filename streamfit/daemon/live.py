@@ -35,7 +35,8 @@ class IngestSettings:
 class LiveSession:
     """The engine of one session. `clock` is that of the arrivals, s; answers are dated with it.
 
-    `rejected` counts what was not used by reason, `details` says for each what it was last.
+    `rejected` counts what was not used by reason, `details` says for each what it was last; `several` counts the
+    messages with people whom nobody tells apart.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class LiveSession:
         self.name, self.rig, self.keypoints = name, rig, keypoints
         self.rejected: Counter[str] = Counter()
         self.details: dict[str, str] = {}
+        self.several = 0
         self.assembler = Assembler(len(rig.names), ingest.sync, ingest.wait)
         self._apart, own = subject.started_apart(rig)
         equipment = Equipment(skeleton, rig, keypoints, own)
@@ -65,6 +67,7 @@ class LiveSession:
 
     def feed(self, message: KeypointsMessage, arrival: float) -> None:
         """Take a message that reached us at `arrival`, s on the clock."""
+        self.several += _has_several(message)
         for rejection in message.rejected:
             self.reject(rejection.reason, rejection.detail)
         usable = [self._admitted(view, message.t, arrival) for view in message.views]
@@ -91,6 +94,10 @@ class LiveSession:
         """Count something that was not used."""
         self.rejected[reason] += count
         self.details[reason] = detail
+
+    def instants_lately(self, seconds: float) -> list[Instant]:
+        """The instants of the last `seconds`, as far as they are remembered."""
+        return self._history.instants_lately(seconds)
 
     def lately(self, seconds: float) -> tuple[str, list[tuple[float, list[View]]]]:
         """The person most seen in the last `seconds` (as far as is remembered), and their views by instant."""
@@ -141,6 +148,14 @@ class LiveSession:
             self.reject("bad_point", f"{view.camera}: not finite, or confidence outside 0..1", view.bad_points)
         at = (t if view.t is None else view.t) + float(self._apart[camera])
         return Arrival(camera, view.person, at, view.xyc, arrival)
+
+
+def _has_several(message: KeypointsMessage) -> bool:
+    """Whether a camera sees several people in one picture whom nothing tells apart."""
+    views = message.views
+    if len({(view.camera, view.person, view.t) for view in views}) < len(views):
+        return True
+    return any(view.detection for view in views)  # they are counted from 0
 
 
 def _received(assembler: Assembler) -> float:

@@ -14,13 +14,17 @@ from streamfit.subject import Subject
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """The skeleton, the calibration, the keypoint set and the person; `subject_toml` where one was given."""
+    """The skeleton, the calibration, the keypoint set and the person.
+
+    `subject_toml` where one was given, `subject_name` that of its file.
+    """
 
     skeleton: Skeleton
     rig: Rig
     keypoints: KeypointSet
     subject: Subject
     subject_toml: str | None = None
+    subject_name: str = "the subject"
 
     @cached_property
     def cameras_toml(self) -> str:
@@ -53,7 +57,7 @@ def load_setup(config: Config, skeleton: Skeleton | None = None) -> Setup:
         return Setup(skeleton, rig, keypoints, Subject.generic(skeleton, keypoints, session.stature))
     path = config.path(session.subject)
     text = read_text(path)
-    return Setup(skeleton, rig, keypoints, Subject.from_toml(text, skeleton, keypoints, str(path)), text)
+    return Setup(skeleton, rig, keypoints, Subject.from_toml(text, skeleton, keypoints, str(path)), text, path.name)
 
 
 def changed_setup(default: Setup, cameras: str | None, keypoints: str | None, subject: str | None) -> Setup:

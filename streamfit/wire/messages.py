@@ -37,7 +37,8 @@ MAX_TIME = 1e10  # s; as nanoseconds it still fits the 64 bits of a recording
 class ViewMessage:
     """One person as one camera saw them.
 
-    `xyc` (K, 3): x px, y px, confidence; a missing or dropped point is all 0. `t` s, None: the message's.
+    `xyc` (K, 3): x px, y px, confidence; a missing or dropped point is all 0. `t` s, None: the message's. `detection`
+    is its number in the camera's picture, where nobody knows who it is.
     """
 
     camera: str
@@ -45,6 +46,7 @@ class ViewMessage:
     person: str
     xyc: np.ndarray
     bad_points: int = 0
+    detection: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ def is_name(value: Any) -> TypeGuard[str]:
 
 def _keypoints(fields: dict[str, Any], session: str) -> KeypointsMessage:
     if not _is_time(fields.get("t")):
-        raise Rejected("bad_time", "`t` must be a finite number of seconds", session)
+        raise Rejected("bad_time", "`t` must be a finite number of seconds, not of ms or ns", session)
     entries = fields.get("views")
     if not isinstance(entries, list):
         raise Rejected("bad_views", "`views` must be a list", session)
@@ -121,7 +123,9 @@ def _view(entry: Any) -> ViewMessage:
     xyc = sent_array(entry.get("xyc"))
     if xyc.ndim != 2 or xyc.shape[1] != 3 or not 0 < xyc.shape[0] <= MAX_KEYPOINTS:
         raise Rejected("bad_array", f"`xyc` of camera {camera[:64]!r} must be K x 3")
-    return ViewMessage(camera, None if t is None else float(t), person, xyc)
+    number = entry.get("detection")
+    detection = number if type(number) is int and number >= 0 else None
+    return ViewMessage(camera, None if t is None else float(t), person, xyc, detection=detection)
 
 
 def _without_bad_points(views: list[ViewMessage]) -> tuple[ViewMessage, ...]:
@@ -141,7 +145,7 @@ def _without_bad_points(views: list[ViewMessage]) -> tuple[ViewMessage, ...]:
         bad = np.add.reduceat(~usable & (confidence != 0.0), starts[:-1], dtype=int).tolist()
         points[~usable] = 0.0
     return tuple(
-        ViewMessage(view.camera, view.t, view.person, points[start:end], count)
+        ViewMessage(view.camera, view.t, view.person, points[start:end], count, view.detection)
         for view, start, end, count in zip(views, starts, starts[1:], bad, strict=False)
     )
 

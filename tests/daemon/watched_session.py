@@ -6,6 +6,7 @@ from pathlib import Path
 from streamfit.cameras import Rig
 from streamfit.daemon.alarms import Watched
 from streamfit.daemon.conditions import session_conditions
+from streamfit.daemon.examination import Examination
 from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.session import Session
@@ -31,7 +32,7 @@ class WatchedSession:
         )
         self.session = Session("s", Setup(skeleton, rig, keypoints, subject), self.live, lambda: None)
         self.session.opened = self.session.last_message = 0.0
-        self._watched = Watched("s")
+        self._watched = Watched("s", examination=Examination(lambda job: job()))
 
     @property
     def told(self) -> dict[str, str]:
@@ -43,7 +44,8 @@ class WatchedSession:
         while self._looked + LOOK <= now:
             self._looked += LOOK
             self._solve(self._looked)
-            found = session_conditions(self.session, self._watched.told, self._watched.growth, self.now)
+            causes = self._watched.examination.look(self.session, self.now)
+            found = session_conditions(self.session, self._watched.told, self._watched.growth, self.now, causes)
             self._watched.take(found, self.now)
             for key in self._watched.told:
                 self.came.setdefault(key, self.now)
@@ -52,7 +54,7 @@ class WatchedSession:
     def take(self, message: KeypointsMessage, arrival: float) -> None:
         """A message arrives."""
         self.pass_to(arrival)
-        self.session.last_message = arrival
+        self.session.last_message, self.session.last_t = arrival, message.t
         self.live.feed(message, arrival)
 
     def _solve(self, now: float) -> None:

@@ -1,0 +1,133 @@
+"""Examine what a session receives, now and then on a thread of low priority, by trying what may be wrong."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from streamfit.cameras import Rig
+from streamfit.daemon.instants import Instant
+from streamfit.daemon.session import Session
+from streamfit.fit.check_inputs import Cause, InputCheck
+from streamfit.fit.check_names import named_anew, named_apart
+from streamfit.subject import Subject
+
+OFTEN, SELDOM, LONGEST = 1.0, 2.0, 16.0
+"""s between two looks: while something may be wrong, and while all is well; at most, where much was tried in vain."""
+COSTLY = 0.15
+"""s of the thread's time from which a look in vain makes the next one wait longer."""
+FIRST = 3
+"""Looks at which everything is tried, however well it looks."""
+SPAN, NAMES_SPAN = 1.5, 10.0
+"""s of views that are looked at, and of names."""
+FEWEST = 3
+"""Instants."""
+UNEXPLAINED = 0.5
+"""Share of the points that the fit explains, below which something may be wrong."""
+NICE = 10
+
+Job = Callable[[], tuple[Cause, ...]]
+
+
+def beside(job: Callable[[], None]) -> None:
+    """Run on a thread of low priority, which nothing waits for."""
+
+    def run() -> None:
+        if hasattr(os, "setpriority"):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        job()
+
+    threading.Thread(target=run, name="examination", daemon=True).start()
+
+
+class Examination:
+    """What is wrong with what one session receives. `look` is to be called several times a second; `run` runs a job."""
+
+    def __init__(self, run: Callable[[Callable[[], None]], None] = beside) -> None:
+        self._run = run
+        self._check: tuple[Rig, Subject, InputCheck] | None = None
+        self._found: tuple[Cause, ...] = ()
+        self._confirmed: tuple[Cause, ...] = ()
+        self._running = False
+        self._looks = 0
+        self._due = 0.0
+        self._wait = OFTEN
+        self._last_t = -np.inf
+
+    def look(self, session: Session, now: float) -> tuple[Cause, ...]:
+        """The causes that two looks in a row have found."""
+        if self._running or now < self._due:
+            return self._confirmed
+        instants = session.live.instants_lately(NAMES_SPAN)
+        if len(instants) < FEWEST or instants[-1].t - instants[0].t < 0.3 or instants[-1].t == self._last_t:
+            if now - self._due > SELDOM:
+                self._found = self._confirmed = ()  # nothing comes any more
+            return self._confirmed
+        self._last_t = instants[-1].t
+        doubtful = any(state == "lost" for state in list(session.live.fits.states.values()))
+        doubtful |= any(share < UNEXPLAINED for share in list(session.live.fits.explained.values()))
+        thorough = self._looks < FIRST or doubtful
+        self._looks += 1
+        self._running, self._due = True, now + self._wait
+        self._run(lambda: self._examine(session, instants, thorough, now))
+        return self._confirmed
+
+    def _examine(self, session: Session, instants: Sequence[Instant], thorough: bool, now: float) -> None:
+        """One look, on a thread of its own: nothing else writes here until it is done."""
+        began = time.thread_time()
+        try:
+            check = self._check_of(session)
+            found = causes(instants, check, thorough)
+        finally:
+            self._running = False
+        cost = time.thread_time() - began
+        keys = {cause.key for cause in self._found}
+        self._confirmed = tuple(cause for cause in found if cause.key in keys)
+        settled = {cause.key for cause in found} == keys
+        self._found = found
+        if found or not settled or self._looks <= FIRST:
+            self._wait = OFTEN
+        elif cost > COSTLY:
+            self._wait = min(LONGEST, 2.0 * self._wait)
+        else:
+            self._wait = SELDOM
+        self._due = now + self._wait
+
+    def _check_of(self, session: Session) -> InputCheck:
+        rig, subject = session.live.rig, session.setup.subject
+        if self._check is None or self._check[0] is not rig or self._check[1] is not subject:
+            made = InputCheck(session.setup.skeleton, rig, session.live.keypoints, subject, session.setup.subject_name)
+            self._check = (rig, subject, made)
+        return self._check[2]
+
+
+def causes(instants: Sequence[Instant], check: InputCheck, thorough: bool) -> tuple[Cause, ...]:
+    """What is wrong with the latest instants (names: with all of them)."""
+    named = [(i.t, [(view.camera, view.person, view.xyc) for view in i.views]) for i in instants]
+    if (anew := named_anew(named)) is not None:
+        return (anew,)
+    since = instants[-1].t - SPAN
+    latest = [i for i in instants if i.t >= since]
+    if (apart := named_apart([row for row in named if row[0] >= since], check)) is not None:
+        return (apart,)
+    persons = Counter(view.person for i in latest for view in i.views)
+    if not persons:
+        return ()
+    cause = check.cause(views_of(latest, persons.most_common(1)[0][0], len(check.rig.names)), thorough)
+    return () if cause is None else (cause,)
+
+
+def views_of(instants: Sequence[Instant], person: str, cameras: int) -> np.ndarray:
+    """The views (N, C, K, 3) of a person, 0 where there is none."""
+    mine = [[view for view in i.views if view.person == person] for i in instants]
+    shape = next(view.xyc.shape for views in mine for view in views)
+    out = np.zeros((len(mine), cameras, *shape))
+    for row, views in zip(out, mine, strict=True):
+        for view in views:
+            row[view.camera] = view.xyc
+    return out
