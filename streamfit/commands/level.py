@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from streamfit.cameras import Rig
-from streamfit.commands.calibrate import load_trial
 from streamfit.commands.recording import open_recording
+from streamfit.commands.trials import load_trial
 from streamfit.errors import InputError
 from streamfit.fit.check_world import WALKED, nearest_axis
 from streamfit.fit.residuals import Noise

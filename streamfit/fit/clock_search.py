@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 import jax
 import numpy as np
 
-from streamfit.cameras import Lenses, Rig, undistort
+from streamfit.cameras import Lenses, Rig, rays
 
 LARGEST = 3.3
 """s between the starts of two cameras that are looked for."""
@@ -165,7 +165,12 @@ def _tracks(rig: Rig, views: Sequence[Seen]) -> dict[int, Track]:
     return {camera: Track(t, xy[: len(t)]) for camera, t, xy in zip(own, times, flat, strict=True)}
 
 
-_undistorted = jax.jit(jax.vmap(undistort))
+@jax.jit
+@jax.vmap
+def _undistorted(lens: Lenses, pixels: jax.Array) -> jax.Array:
+    """Pixels of one camera at depth 1."""
+    ahead = rays(lens, pixels)
+    return ahead[..., :2] / jax.numpy.maximum(ahead[..., 2:], 0.1)
 
 
 def _curves(
