@@ -14,8 +14,9 @@ from streamfit.commands.clock_offsets import said_of_clocks
 from streamfit.commands.evaluate_pictures import pictures
 from streamfit.commands.evaluate_scene import Scene
 from streamfit.commands.evaluate_tables import Method, Tracked, evaluation
+from streamfit.commands.findings import as_maps, findings
 from streamfit.commands.fit import subject_for
-from streamfit.commands.fit_report import make_folder
+from streamfit.commands.fit_report import LIMITS, make_folder
 from streamfit.commands.forward_times import ForwardTimes, said_of
 from streamfit.commands.live_fit import Fitted, Motion, fit_recording
 from streamfit.commands.recording import Recording, open_recording, started_apart
@@ -27,6 +28,7 @@ from streamfit.errors import InputError
 from streamfit.fit.calibration import Fit, Movement, finish
 from streamfit.fit.clock_search import clocks_of
 from streamfit.fit.estimate import View
+from streamfit.fit.evidence import Finding
 from streamfit.fit.offline import fit_offline
 from streamfit.fit.stature import measured_subject
 from streamfit.fit.trial import Trial
@@ -131,6 +133,8 @@ def evaluate_session(
     results = [_run(case, name) for name in chosen]
     report = evaluation(recording, case.subject, _source(case, subject), case.t, case.seen, results, body)
     rig, views = recording.rig, [view for instant in case.instants for view in instant.views]
+    report["findings"] = as_maps(_findings(case, results, subject.name if subject else "the subject"))
+    report["summary"] = " ".join([*(found["text"] for found in report["findings"]), report["summary"]])
     report["said"] = said_of(case.times.jumps) + said_of_clocks(clocks_of(rig, views), recording.file.path.name)
     show("drawing", 0.0)
     scene = Scene(
@@ -167,7 +171,19 @@ def summary(report: dict[str, Any], output: Path) -> str:
         scores = [*shares, ("median px", method["median_px"], ".1f")]
         values = (f"{what} {'-' if value is None else format(value, digits)}" for what, value, digits in scores)
         lines.append(f"{name + ':':14} " + "  ".join(values))
+    lines += [f"  - {finding['text']}" for finding in report["findings"]]
     return "\n".join([*lines, *report["said"], f"report in {output / 'report.html'}"])
+
+
+def _findings(case: Case, results: Sequence[Method], named: str) -> list[Finding]:
+    """What is wrong with the recording, or with the first of the methods that gives a movement."""
+    views = [instant.views for instant in case.instants]
+    moved = [method for method in results if method.movement is not None]
+    nowhere = np.full((1, len(case.recording.keypoints.names), 3), np.nan)
+    points = moved[0].movement.keypoints if moved and moved[0].movement is not None else nowhere
+    share = (moved or results)[0].consistency.share_within(LIMITS[-1])
+    measured = share if np.isfinite(share) else None
+    return findings(case.recording, views, case.skeleton, case.subject, named, points, measured)
 
 
 def _chosen(asked: Sequence[str] | None, available: Sequence[str]) -> list[str]:

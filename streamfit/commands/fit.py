@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from streamfit.commands.film import check_films, write_films
+from streamfit.commands.findings import MEASURES
 from streamfit.commands.fit_report import check_exports, fit_report, make_folder, write_fit
 from streamfit.commands.live_fit import fit_recording
 from streamfit.commands.offline_fit import fit_whole
 from streamfit.commands.recording import Recording, open_recording, started_apart
 from streamfit.commands.videos import open_videos
-from streamfit.fit.check_world import world_findings
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
 from streamfit.view.terminal import Show
@@ -51,9 +49,7 @@ def fit_session(
     else:
         fitted = fit_recording(recording, body, someone, lag, show)
     someone = fitted.subject
-    report = fit_report(recording, fitted, someone, lag)
-    followed = np.where((fitted.kinematics.state == "tracking")[:, None, None], fitted.keypoints, np.nan)
-    report["findings"] = [finding.text for finding in world_findings(followed, recording.keypoints, recording.rig)]
+    report = fit_report(recording, fitted, body, someone, lag, subject.name if subject else "the subject")
     write_fit(output, fitted, recording, body, someone, report, exports)
     write_films(output, files, recording, fitted, body, someone, show)
     return report
@@ -68,15 +64,22 @@ def summary(report: dict[str, Any], output: Path) -> str:
         f"{report['session']}: person {report['person']}"
         + (f" (of {len(others) + 1}; --person for {', '.join(others)})" if others else "")
         + ("" if report["complete"] else "; the recording was cut off, it is read up to there"),
-        f"{instants['count']} instants: "
-        + ", ".join(f"{state} {instants[state]:.1%}" for state in ("tracking", "coasting", "lost")),
+        f"{instants['count']} instants: " + _followed(report),
         *report["times"]["said"],
         _speed(timing),
-        *(f"  - {finding}" for finding in report["findings"]),
+        *(f"  - {finding['text']}" for finding in report["findings"]),
         *(f"{name + ':':14} " + _scores(consistency[name]) for name in ("fit", "triangulation")),
         f"written to {output}",
     ]
     return "\n".join(lines)
+
+
+def _followed(report: dict[str, Any]) -> str:
+    """How the person was followed, where that is worth a figure."""
+    within = report["geometric_consistency"]["fit"]["GC_20"]
+    if within is None or within < MEASURES:
+        return "not a measurement"
+    return ", ".join(f"{state} {report['instants'][state]:.1%}" for state in ("tracking", "coasting", "lost"))
 
 
 def _speed(timing: dict[str, float]) -> str:

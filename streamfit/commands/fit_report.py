@@ -12,6 +12,7 @@ import numpy as np
 
 from streamfit import __version__
 from streamfit.commands.clock_offsets import said_of_clocks
+from streamfit.commands.findings import as_maps, findings
 from streamfit.commands.forward_times import said_of
 from streamfit.commands.live_fit import Fitted
 from streamfit.commands.recording import Recording
@@ -132,8 +133,13 @@ def _write_rerun(path: Path, fitted: Fitted, recording: Recording, skeleton: Ske
     )
 
 
-def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: float | None) -> dict[str, Any]:
-    """What the fit is worth, as the map of `fit.json`. GC_x is in px at 2048 wide, residuals in native px."""
+def fit_report(
+    recording: Recording, fitted: Fitted, skeleton: Skeleton, subject: Subject, lag: float | None, named: str
+) -> dict[str, Any]:
+    """What the fit is worth, as the map of `fit.json`. GC_x is in px at 2048 wide, residuals in native px.
+
+    The subject is in a file `named` so.
+    """
     rig, clock = subject.rig_for(recording.rig)
     t, state = fitted.kinematics.t, fitted.kinematics.state
     followed = np.where((state != "lost")[:, None, None], fitted.keypoints, np.nan)
@@ -141,6 +147,9 @@ def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: floa
     rows = sightings(t, views, len(rig.cameras))
     fit = rows.consistency(rig, t, followed)
     triangulation = rows.consistency_of_triangulation(rig, subject.noise)
+    tracked = np.where((state == "tracking")[:, None, None], fitted.keypoints, np.nan)
+    measured = _finite(fit.share_within(LIMITS[-1]))
+    found = findings(recording, fitted.views, skeleton, subject, named, tracked, measured)
     return {
         "session": str(recording.file.path),
         "complete": recording.file.complete,
@@ -165,6 +174,7 @@ def fit_report(recording: Recording, fitted: Fitted, subject: Subject, lag: floa
             "offsets_s": dict(recording.offsets),
             "said": said_of(fitted.jumps) + said_of_clocks(clocks_of(rig, views), recording.file.path.name),
         },
+        "findings": as_maps(found),
         "timing": _timing(t, fitted.seconds),
         "geometric_consistency": {"fit": _shares(fit), "triangulation": _shares(triangulation)},
         "residuals": {

@@ -18,7 +18,7 @@ from streamfit.session.mcap_file import SessionFile, read_session
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 from streamfit.view.terminal import Show
-from streamfit.wire.messages import KeypointsMessage, Rejected, ViewMessage, decode_ingest
+from streamfit.wire.messages import KeypointsMessage, Rejected, ViewMessage, decode_ingest, has_several
 
 DEFAULT_PERSON = "0"
 LOOKED_AT = 2000
@@ -37,7 +37,8 @@ class Recording:
 
     `views` counts each person's usable views, `unreadable` the messages that are none, by reason; `start` s, capture
     time of the first message; `lags` s, how long after its capture time each camera's message comes, in the median.
-    `offsets` are added to the capture times of those cameras, s.
+    `offsets` are added to the capture times of those cameras, s. `several` counts the messages with people whom nobody
+    tells apart.
     """
 
     name: str
@@ -51,6 +52,22 @@ class Recording:
     start: float
     lags: Mapping[str, float] = field(default_factory=dict)
     offsets: Mapping[str, float] = field(default_factory=dict)
+    several: int = 0
+
+    def named(self, seconds: float) -> list[tuple[float, list[tuple[int, str, np.ndarray]]]]:
+        """The first `seconds` as they are sent: by capture time, each camera's (its index) people by their names."""
+        index, out = (
+            {name: i for i, name in enumerate(self.rig.names)},
+            dict[float, list[tuple[int, str, np.ndarray]]](),
+        )
+        for message, _ in _messages(self.file, Counter()):
+            if message.t > self.start + seconds:
+                break
+            for view in message.views:
+                if not _refusal(view, self.rig, self.keypoints):
+                    at = round(message.t if view.t is None else view.t, 2)
+                    out.setdefault(at, []).append((index[view.camera], view.person, view.xyc))
+        return sorted(out.items(), key=lambda item: item[0])
 
     def played(
         self,
@@ -126,10 +143,11 @@ def open_recording(
     refused: Counter[str] = Counter()
     times: dict[str, list[float]] = {name: [] for name in rig.names}
     lags: dict[str, list[float]] = {name: [] for name in rig.names}
-    messages, start = 0, 0.0
+    messages, start, several = 0, 0.0, 0
     for message, arrival in _messages(file, unreadable):
         start = start if messages else message.t
         messages += 1
+        several += has_several(message)
         for view in message.views:
             reason = _refusal(view, rig, keypoints)
             refused[reason] += 1
@@ -147,7 +165,7 @@ def open_recording(
         raise InputError(f"{path}: person {chosen!r} is not in it; it has {', '.join(sorted(+usable))}")
     usual = {name: float(np.median(own)) for name, own in lags.items() if own}
     counts = dict(+usable), dict(unreadable), messages
-    return Recording(path.stem, file, rig, keypoints, chosen, *counts, start, usual, shifts)
+    return Recording(path.stem, file, rig, keypoints, chosen, *counts, start, usual, shifts, several)
 
 
 def started_apart(recording: Recording, subject: Subject) -> tuple[Recording, Subject]:

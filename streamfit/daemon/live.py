@@ -21,7 +21,7 @@ from streamfit.fit.estimate import Haste, View
 from streamfit.fit.tracker import Tracker
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
-from streamfit.wire.messages import KeypointsMessage, ViewMessage
+from streamfit.wire.messages import KeypointsMessage, ViewMessage, has_several
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class LiveSession:
 
     def feed(self, message: KeypointsMessage, arrival: float) -> None:
         """Take a message that reached us at `arrival`, s on the clock."""
-        self.several += _has_several(message)
+        self.several += has_several(message)
         for rejection in message.rejected:
             self.reject(rejection.reason, rejection.detail)
         usable = [self._admitted(view, message.t, arrival) for view in message.views]
@@ -148,14 +148,6 @@ class LiveSession:
             self.reject("bad_point", f"{view.camera}: not finite, or confidence outside 0..1", view.bad_points)
         at = (t if view.t is None else view.t) + float(self._apart[camera])
         return Arrival(camera, view.person, at, view.xyc, arrival)
-
-
-def _has_several(message: KeypointsMessage) -> bool:
-    """Whether a camera sees several people in one picture whom nothing tells apart."""
-    views = message.views
-    if len({(view.camera, view.person, view.t) for view in views}) < len(views):
-        return True
-    return any(view.detection for view in views)  # they are counted from 0
 
 
 def _received(assembler: Assembler) -> float:

@@ -20,6 +20,7 @@ from streamfit.fit.checks_views import (
 )
 from streamfit.fit.evidence import Finding, gather
 from streamfit.fit.exchange import sides_exchanged
+from streamfit.fit.input_findings import trial_findings
 from streamfit.fit.people import one_person
 from streamfit.fit.trial import Trial
 from streamfit.skeleton import KeypointSet, Skeleton
@@ -54,7 +55,7 @@ def judge(
     subject, tall = calibration.subject, stature(skeleton, keypoints, calibration)
     exchanged, trials_exchanged = sides_exchanged(evidence, skeleton, keypoints, subject)
     wrong = size(evidence, skeleton, keypoints, tall)
-    findings = [
+    findings = trial_findings(trials, skeleton, keypoints) or [
         *wrong,
         *([] if wrong else as_known(build or Build(), tall)),
         *evidence_findings(evidence, keypoints),

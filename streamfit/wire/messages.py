@@ -23,6 +23,7 @@ __all__ = [
     "decode_array",
     "decode_ingest",
     "encode",
+    "has_several",
     "is_name",
 ]
 
@@ -58,6 +59,14 @@ class KeypointsMessage:
     frame: int | None
     views: tuple[ViewMessage, ...]
     rejected: tuple[Rejected, ...] = ()
+
+
+def has_several(message: KeypointsMessage) -> bool:
+    """Whether a camera sees several people in one picture whom nothing tells apart."""
+    views = message.views
+    if len({(view.camera, view.person, view.t) for view in views}) < len(views):
+        return True
+    return any(view.detection for view in views)  # they are counted from 0
 
 
 @dataclass(frozen=True)

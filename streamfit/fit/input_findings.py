@@ -1,0 +1,87 @@
+"""What recorded views say of themselves: the causes that `InputCheck` finds, as findings about a recording."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from streamfit.cameras import Rig
+from streamfit.fit.check_inputs import Cause, InputCheck
+from streamfit.fit.check_names import Seen, named_anew, named_apart
+from streamfit.fit.estimate import View
+from streamfit.fit.evidence import Finding
+from streamfit.fit.trial import Trial
+from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.subject import Subject
+
+WINDOWS, SPAN = 6, 1.5
+"""Stretches of a recording that are looked at, and how long they are (s)."""
+FEWEST = 3
+"""Instants in a stretch."""
+OFTEN = 0.4
+"""Share of the stretches in which a cause is found that holds for the recording."""
+
+
+def input_findings(
+    instants: Sequence[tuple[float, Sequence[View]]],
+    skeleton: Skeleton,
+    rig: Rig,
+    keypoints: KeypointSet,
+    subject: Subject,
+    named: str = "the subject",
+) -> list[Finding]:
+    """What is wrong with one person's views of a recording, in words; at most one."""
+    check = InputCheck(skeleton, rig, keypoints, subject, named)
+    stretches = _stretches(instants, len(rig.names), len(keypoints.names))
+    found = [check.cause(seen, thorough=i == 0) for i, seen in enumerate(stretches)]
+    counts = Counter(cause.key for cause in found if cause is not None)
+    if not counts:
+        return []
+    key, count = counts.most_common(1)[0]
+    if count < OFTEN * len(found):
+        return []
+    return [finding(next(cause for cause in reversed(found) if cause is not None and cause.key == key))]
+
+
+def trial_findings(trials: Sequence[Trial], skeleton: Skeleton, keypoints: KeypointSet) -> list[Finding]:
+    """The same of each trial of somebody whose body is not known yet, each said once."""
+    generic = Subject.generic(skeleton, keypoints)
+    found = [f for trial in trials for f in input_findings(trial.instants, skeleton, trial.rig, keypoints, generic)]
+    return list(dict.fromkeys(found))
+
+
+def name_findings(
+    instants: Sequence[tuple[float, Sequence[Seen]]], skeleton: Skeleton, rig: Rig, keypoints: KeypointSet
+) -> list[Finding]:
+    """Whether the names of several people, in some seconds of a recording, mean anything."""
+    cause = named_anew(instants)
+    if cause is None:
+        generic = Subject.generic(skeleton, keypoints)
+        cause = named_apart(instants, InputCheck(skeleton, rig, keypoints, generic))
+    return [] if cause is None else [finding(cause)]
+
+
+def finding(cause: Cause) -> Finding:
+    """A cause as one sentence."""
+    return Finding("poor", cause.text)
+
+
+def _stretches(instants: Sequence[tuple[float, Sequence[View]]], cameras: int, keypoints: int) -> list[np.ndarray]:
+    """Views (N, C, K, 3) of stretches spread evenly over the instants that have any."""
+    seen = [(t, views) for t, views in instants if views]
+    if not seen:
+        return []
+    t = np.array([time for time, _ in seen])
+    begins = t[np.unique(np.round(np.linspace(0, len(t) - 1, WINDOWS)).astype(int))]
+    rows = [np.flatnonzero((t >= begin) & (t < begin + SPAN)) for begin in np.minimum(begins, t[-1] - SPAN)]
+    out: dict[int, np.ndarray] = {}
+    for own in rows:
+        if len(own) >= FEWEST and own[0] not in out:
+            views = np.zeros((len(own), cameras, keypoints, 3))
+            for row, index in zip(views, own, strict=True):
+                for view in seen[index][1]:
+                    row[view.camera] = view.xyc
+            out[int(own[0])] = views
+    return list(out.values())
