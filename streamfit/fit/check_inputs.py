@@ -86,6 +86,8 @@ def known_build(subject: Subject) -> Literal["subject", "stature"] | None:
     """What is known of the person: the body that calibration found, or the stature; None where neither is."""
     if subject.fit.get("method") != "generic":
         return "subject"
+    if subject.fit.get("measured"):
+        return None
     return "stature" if any(factor != 1.0 for factor in subject.scale.values()) else None
 
 
