@@ -17,7 +17,7 @@ from jaxtyping import Float
 from streamfit.cameras import REFERENCE_WIDTH, Rig
 from streamfit.fit.estimate import USABLE_CONFIDENCE
 from streamfit.fit.exchange import mirrored
-from streamfit.fit.input_faults import FINER, Fault, name_faults, picture_faults, resized, side_faults
+from streamfit.fit.input_faults import FINER, USUAL_SIZES, Fault, name_faults, picture_faults, resized, side_faults
 from streamfit.fit.person_shape import Build, PersonShape
 from streamfit.fit.sightlines import TYPICAL, Meeting, Sightlines
 from streamfit.skeleton import KeypointSet, Skeleton
@@ -67,7 +67,6 @@ UNITS = (
     (10.0, "in decimetres, or centimetres read as such"),
     (0.1, 'in centimetres, where units = "mm" is said'),
     (0.001, 'in metres, where units = "mm" is said'),
-    (39.37, "in inches, not in metres"),
     (3.281, "in feet, not in metres"),
 )
 """Times a rig may be too large, and why."""
@@ -208,7 +207,7 @@ class InputCheck:
         """A few of the instants and keypoints that tell most, and which keypoints these are."""
         present = seen[..., 2] >= USABLE_CONFIDENCE
         several = np.flatnonzero((present.sum(2) > 0).sum(1) >= 2)
-        rows = several[np.unique(np.round(np.linspace(0, len(several) - 1, INSTANTS)).astype(int))]
+        rows = several[np.unique(np.linspace(0, len(several), INSTANTS, endpoint=False).astype(int))[: len(several)]]
         often = np.maximum(present[rows].sum((0, 1)), 0) * (1.0 + np.minimum(self._shape.useful, 10))
         columns = np.sort(np.argsort(-often, kind="stable")[:POINTS])
         # a twin for each, so that sides can be exchanged
@@ -251,8 +250,9 @@ class InputCheck:
         """The fault without which the views agree on somebody, where one wins clearly."""
         faults = list(self._faults(columns, self._suspects(given)))
         if len(self.rig.names) == 2 and given.agreed >= AGREE:
-            # whatever two cameras see is nearly explained by some size of their pictures
-            faults = [fault for fault in faults if fault.key != "resolution"]
+            # whatever two cameras see is nearly explained by some size of some picture
+            usual = [fault for fault in faults if fault.size in USUAL_SIZES and len(fault.cameras) == 2]
+            faults = [*(fault for fault in faults if fault.key != "resolution"), *usual]
         results = [(self._score(fault.undone(seen), columns), fault) for fault in faults]
         sized = [one for one in results if one[1].size is not None]
         if sized:
@@ -293,7 +293,8 @@ class InputCheck:
         near = [(size, unit) for size, unit in UNITS if abs(np.log(times / size)) < NEAR_UNIT]
         by = near[0][0] if near else times
         wrong = f"{by:.2g} times too large" if by > 1.0 else f"{1.0 / by:.2g} times too small"
-        what = f"{tall}: the translations of cameras.toml are {wrong}" + (f" ({near[0][1]})" if near else "")
+        why = near[0][1] if near else "in squares of a board, or inches?" if by > 1.0 else "in another unit"
+        what = f"{tall}: the translations of cameras.toml are {'' if near else 'about '}{wrong} ({why})"
         check = 'give them in metres, or in mm with units = "mm"; squares of a board times the length of their side'
         fault = Fault("units", what, check, lambda seen: seen, tuple(range(len(self.rig.names))))
         believable = given.build._replace(stature=USUAL_STATURE)

@@ -28,6 +28,7 @@ class Room:
         self.every = dict.fromkeys(RIG.names, 1)
         self.ahead = dict.fromkeys(RIG.names, 0.0)
         self.keypoints = 17
+        self._standing = {view["camera"]: view["xyc"] for view in standing_views(RIG, COCO)}
         self._frames = count()
 
     def run(self, seconds: float) -> dict[str, str]:
@@ -37,7 +38,9 @@ class Room:
             for camera, every in self.every.items():
                 if every and frame % every == 0:
                     t = frame / RATE + self.ahead[camera]
-                    view = ViewMessage(camera, None, "0", np.ones((self.keypoints, 3)))
+                    wrong = np.ones((self.keypoints, 3))
+                    xyc = self._standing[camera] if self.keypoints == len(COCO.names) else wrong
+                    view = ViewMessage(camera, None, "0", xyc)
                     self.watched.take(KeypointsMessage("s", t, None, (view,)), frame / RATE)
             self.watched.pass_to(frame / RATE)
         return self.watched.told
