@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from streamfit.cameras import REFERENCE_WIDTH, Rig
 from streamfit.fit.estimate import USABLE_CONFIDENCE
+from streamfit.fit.evidence import median
 from streamfit.fit.exchange import mirrored
 from streamfit.fit.input_faults import FINER, USUAL_SIZES, Fault, name_faults, picture_faults, resized, side_faults
 from streamfit.fit.person_shape import Build, PersonShape
@@ -54,6 +55,10 @@ INSTANTS, POINTS = 6, 20
 """That faults are tried on."""
 GAIN, CLEARLY = 0.6, 0.8
 """Times the misfit as sent that a fault's may be to be the cause, and times that of the next fault of another kind."""
+GAINED = 0.25
+"""By how much less it must be, too."""
+TOLD = 36
+"""Points, of the instants looked at, from which faults are tried: few points go together by chance."""
 FEWEST = 12
 """Points seen by two cameras or more, of the instants looked at, from which anything is said."""
 DISAGREE = 8.0
@@ -170,7 +175,8 @@ class InputCheck:
         well = given.agreed >= AGREE and not (given.cameras < OUT).any()
         well &= given.median < max(DISAGREE, NOISY * self._noise)
         well &= given.is_somebody or not given.build.is_known
-        found = self._tried(seen, columns, given) if thorough or not well else None
+        tried = given.points >= TOLD and (thorough or not well)
+        found = self._tried(seen, columns, given) if tried else None
         if found is not None:
             return found
         if well:
@@ -231,18 +237,16 @@ class InputCheck:
         unlikely = SHAPE * min(float(np.nan_to_num(build.scatter, nan=1.0)), 1.0)
         unlikely += UNLIKELY * bool(build.handed < 0.5) + _unusual(build.stature)
         agreed = float(within.sum() / max(1, known.sum()))
-        median = float(np.nanmedian(met.error)) if known.any() else np.nan
+        middle = median(met.error)
         loss = np.where(count > 0, each, np.nan)
-        return Score(loss, unlikely, agreed, cameras, int(known.any(1).sum()), median, build)
+        return Score(loss, unlikely, agreed, cameras, int(known.any(1).sum()), middle, build)
 
     def _suspects(self, given: Score) -> list[int]:
         """Single cameras that may be wrong: of two either, of more those that go with the others worse than these."""
         loss = given.loss
         if len(loss) == 2:
             return [0, 1]
-        usual = np.array(
-            [np.nanmedian(np.delete(loss, c)) if np.isfinite(loss).sum() > 1 else np.inf for c in range(len(loss))]
-        )
+        usual = np.array([median(np.delete(loss, c)) for c in range(len(loss))])
         worse = (given.cameras < OUT) | (loss > WORSE[0] * usual + WORSE[1])
         return np.flatnonzero(worse).tolist() if worse.sum() <= max(1, len(loss) // 2) else []
 
@@ -265,7 +269,12 @@ class InputCheck:
         best, fault = results[0]
         worst = np.nanmin(best.cameras) if np.isfinite(best.cameras).any() else 0.0
         own = list(fault.cameras)
-        gained = np.nanmean(best.loss[own]) + best.unlikely <= GAIN * (np.nanmean(given.loss[own]) + given.unlikely)
+        after, before = best.loss[own], given.loss[own]
+        both = np.isfinite(after) & np.isfinite(before)
+        if not both.any():
+            return None
+        now, sent = after[both].mean() + best.unlikely, before[both].mean() + given.unlikely
+        gained = now <= min(GAIN * sent, sent - GAINED)
         if not best.is_somebody or worst < OUT or not gained:
             return None
         others = [score.misfit for score, other in results if (other.key, other.cameras) != (fault.key, fault.cameras)]

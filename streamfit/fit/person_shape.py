@@ -68,21 +68,13 @@ class PersonShape:
     def of(self, points: Float[np.ndarray, "N K 3"]) -> Build:
         """The build of whoever has these points; NaN where one is unknown."""
         measured = np.linalg.norm(points[:, self._first] - points[:, self._second], axis=-1)
-        known = np.isfinite(measured).sum(0) >= min(3, len(points))
+        known = np.isfinite(measured).sum(0) >= max(1, min(3, len(points)))
         size = scatter = np.nan
         if known.sum() >= ENOUGH:
             ratio = np.log(np.maximum(measured[:, known], 1e-6) / self._length[known])
             size = float(np.nanmedian(ratio))
             scatter = float(np.nanmedian(np.abs(ratio - size)))
         return Build(float(np.exp(size)), scatter, self._handed(points), self._stature * float(np.exp(size)))
-
-    def lengths(self, points: Float[np.ndarray, "N K 3"]) -> Float[np.ndarray, " P"]:
-        """Each distance relative to the subject's, median over the instants; NaN where it is not seen."""
-        measured = np.linalg.norm(points[:, self._first] - points[:, self._second], axis=-1)
-        known = np.isfinite(measured).sum(0) >= min(3, len(points))
-        out = np.full(len(self._length), np.nan)
-        out[known] = np.nanmedian(measured[:, known], 0) / self._length[known]
-        return out
 
     def _handed(self, points: np.ndarray) -> float:
         if len(self._sign) < ENOUGH:
