@@ -176,6 +176,8 @@ class InputCheck:
         well &= given.median < max(DISAGREE, NOISY * self._noise)
         well &= given.is_somebody or not given.build.is_known
         tried = given.points >= TOLD and (thorough or not well)
+        # views that agree, but of too little to tell whose they are, leave nothing to be better at
+        tried &= given.build.is_known or given.agreed < AGREE
         found = self._tried(seen, columns, given) if tried else None
         if found is not None:
             return found
