@@ -1,9 +1,9 @@
-"""What anatomy says about a person's shape and about how they stand: the priors that make angles absolute.
+"""What anatomy says about a person's shape: the prior that makes angles absolute.
 
 The views alone cannot tell the angle of a joint from the frame in which it is measured: a pelvis whose markers
-all sit a little further round is a pelvis that is tilted. Three things are known all the same. Palpable landmarks
-sit where they are drawn, give or take a centimetre or two; segments have about the proportions of the skeleton;
-and someone who stands straight has all joints near zero.
+all sit a little further round is a pelvis that is tilted. Two things are known all the same: palpable landmarks
+sit where they are drawn, give or take a centimetre or two, and segments have about the proportions of the skeleton.
+How people stand is a third (see `posture`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ that slides and joints that are no ideal joints err alike in every stride, so th
 right: what is known of anatomy has to hold its own however long the recording is."""
 SURE = 0.015
 """m: a landmark known so well counts that often, one known half as well a quarter of that."""
+TURNS, TURNS_FROM = {"pelvis": 16.0}, 1e-3
+"""How many times a body's turn against its keypoints counts, for the pelvis, whose tilt its front and back spines
+define; and the m that keypoints must be apart to tell of turns."""
 COMMON, SEGMENT, WIDTH, SIDE = 0.3, 0.05, 0.1, 0.015
 """Standard deviations of scale factors: of all together, of one segment, of the width between two joints (which
 are where the limbs turn about, rather than where the bones meet), of one side against the other."""
@@ -33,20 +36,6 @@ KNOWN_STATURE, KNOWN_MASS = 0.03, 0.12
 """The same of all together where stature is known (proportions of leg and trunk remain), and where only mass is."""
 USUAL_MASS = 24.0
 """kg/m^2: mass over squared stature of adults. It varies by a quarter of that, so stature for a mass by an eighth."""
-STANDING = {
-    "pelvis_tilt": 1.0,
-    "pelvis_list": 1.0,
-    "hip_flexion": 1.0,
-    "knee_angle": 1.0,
-    "ankle_angle": 1.0,
-    "lumbar_extension": 1.0,
-    "lumbar_bending": 2.0,
-    "lumbar_rotation": 2.0,
-    "hip_adduction": 5.0,
-    "hip_rotation": 5.0,
-    "subtalar_angle": 5.0,
-}
-"""Degrees from zero at which the joints of someone who stands straight are. Feet may be apart and turned out."""
 
 
 @dataclass(frozen=True)
@@ -93,35 +82,31 @@ def shape_prior(
     for one in np.unique(body):
         mine = np.flatnonzero(body == one)
         rows = (3 * mine[:, None] + np.arange(3)).ravel()
-        offsets[np.ix_(rows, rows)] += again * _as_a_whole(keypoints.positions[mine], loose[mine])
+        offsets[np.ix_(rows, rows)] += again * _as_a_whole(
+            keypoints.positions[mine], loose[mine], TURNS.get(skeleton.bodies[one], 1.0)
+        )
     information[groups:, groups:] = offsets
     mean = np.array([overall * USUAL.get(name, 1.0) for name in names])
     return np.concatenate([mean, np.zeros(3 * count)]), information
 
 
-def _as_a_whole(positions: np.ndarray, sd: np.ndarray) -> np.ndarray:
+def _as_a_whole(positions: np.ndarray, sd: np.ndarray, turns: float) -> np.ndarray:
     """Information (3N, 3N) about the motion that keypoints at `positions` (N, 3) have in common, and no other.
 
-    The part of their information 1 / sd^2 that lies in the space of rigid motions (three shifts, three turns).
+    The part of their information 1 / sd^2 that lies in the space of rigid motions: three shifts, and three turns about
+    their middle, which count `turns` times.
     """
-    x, y, z = positions.T
+    x, y, z = (positions - np.average(positions, axis=0, weights=sd**-2.0)).T
     none = np.zeros_like(x)
-    turns = np.stack([none, z, -y, -z, none, x, y, -x, none], -1).reshape(-1, 3, 3)
-    shifts = np.broadcast_to(np.eye(3), turns.shape)
+    turned = np.stack([none, z, -y, -z, none, x, y, -x, none], -1).reshape(-1, 3, 3)
+    shifted = np.broadcast_to(np.eye(3), turned.shape)
     root = np.repeat(1.0 / sd, 3)[:, None]
-    basis, size, _ = np.linalg.svd(root * np.concatenate([shifts, turns], 2).reshape(-1, 6), full_matrices=False)
-    motions = root * basis[:, size > 1e-6 * size[0]]
-    return np.asarray(motions @ motions.T)
-
-
-def standing_information(skeleton: Skeleton, independent: float, controls: int) -> np.ndarray:
-    """Information (D,), 1/rad^2, about each coordinate's being zero at any of the control points of quiet standing.
-
-    All of them together count for each independent instant, as the place of a body's keypoints does.
-    """
-    known = [STANDING.get(_without_side(name)) for name in skeleton.coordinates]
-    each = max(1.0, COUNTED * independent / max(1, controls))
-    return each * np.array([0.0 if sd is None else np.radians(sd) ** -2.0 for sd in known])
+    out = np.zeros((len(root),) * 2)
+    for motions, count in ((shifted, 1.0), (turned, turns)):
+        basis, size, _ = np.linalg.svd(root * motions.reshape(-1, 3), full_matrices=False)
+        common = root * basis[:, size > TURNS_FROM * root.max()]
+        out += count * common @ common.T
+    return out
 
 
 def _without_side(name: str) -> str:

@@ -55,12 +55,12 @@ class Bilevel:
         said = slots._replace(information=none, force=none, border=none)
         weights = basis(data.place)
         bands = data.prior + _bands(weights, slots.information)
-        right = _rows(weights, slots.force) - banded.multiply(data.prior, controls)
+        right = _rows(weights, slots.force) + data.toward - banded.multiply(data.prior, controls)
         stiff, push = self.prior.limits(controls, self.linearise.spacing)
         diagonal = jnp.arange(controls.shape[1])
         factor = banded.factorise(bands.at[:, 0, diagonal, diagonal].add(stiff))
         own = banded.forward(factor, (right + push)[..., None])
-        cost = sums.cost + 0.5 * jnp.sum(controls * banded.multiply(data.prior, controls))
+        cost = sums.cost + jnp.sum(controls * (0.5 * banded.multiply(data.prior, controls) - data.toward))
         if not self.linearise.border:
             change = banded.backward(factor, own)[..., 0]
             nothing = jnp.zeros((0, 0))

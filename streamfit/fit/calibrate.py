@@ -17,7 +17,7 @@ import scipy.linalg
 
 from streamfit.errors import InputError
 from streamfit.fit.ahead import compile_ahead
-from streamfit.fit.anatomy import Build, shape_prior, standing_information
+from streamfit.fit.anatomy import Build, shape_prior
 from streamfit.fit.bilevel import Bilevel, SharedPrior, Step
 from streamfit.fit.bundle import calibrated_cameras, camera_prior, refined_rigs
 from streamfit.fit.calibration import Calibration, Fit, Progress, ShapePosterior, Stage, finish
@@ -26,10 +26,11 @@ from streamfit.fit.linearise import CAMERA, Data, Linearise, Measure, Shared
 from streamfit.fit.metrics import CONFIDENT, Consistency
 from streamfit.fit.movements import movements_of
 from streamfit.fit.noise import keypoint_noise, keypoint_wander, persistent_share
+from streamfit.fit.posture import Posture, Stand
 from streamfit.fit.prior import MotionPrior
 from streamfit.fit.residuals import Noise, view_terms
 from streamfit.fit.settings import FitSettings
-from streamfit.fit.standing import stands_still
+from streamfit.fit.standing import pose_of, stands
 from streamfit.fit.start import first_controls, triangulate_slots
 from streamfit.fit.stature import overall_scale
 from streamfit.fit.trial import Layout, Trial, lay_out
@@ -82,7 +83,7 @@ def fit_bilevel(
 
     Everything starts from robust triangulation: the overall scale from the distances between keypoints, the
     poses from single-instant fits. Trials named in `static`, or by themselves those of quiet standing, are
-    taken to stand straight. `InputError` where there is nothing to fit.
+    taken to stand as people do. `InputError` where there is nothing to fit, or nobody stands in one that is named.
     """
     settings = settings or FitSettings()
     layout = checked_layout(trials, keypoints, settings, slots=REFINING if refine else 1)
@@ -94,14 +95,15 @@ def fit_bilevel(
     compiling = _compile_ahead(model, skeleton, keypoints, layout, noise)
     generic, size = first_guess(build or Build(), skeleton, keypoints, points)
     controls, placed = yield from last(first_controls(kinematics, keypoints, layout, points, generic))
-    standing = _standing(layout, trials, skeleton, controls, placed, static)
+    standing, resting = stands(layout, trials, skeleton, controls, placed, generic.scale, static)
     mean, shape = shape_prior(skeleton, keypoints, layout.independent, *size)
-    still = np.isin(layout.trial, standing)
-    data = data_of(layout, model.prior, standing_information(skeleton, layout.independent, int(still.sum())), still)
+    people = Posture.of(skeleton)
+    postures = {i: people.holding(skeleton, pose_of(controls[(layout.trial == i) & placed])) for i in standing}
+    stand = Stand(layout, data_of(layout, model.prior), postures)
     shared = Shared(generic.factors(skeleton), np.zeros_like(keypoints.positions), calibrated_cameras(layout))
     free = _with_cameras(mean, shape, layout, 1.0) if refine else SharedPrior(mean, shape)
     held = _with_cameras(mean, shape, layout, HELD) if refine else free
-    found = _Found(trials, layout, model, keypoints, generic, free, standing)
+    found = _Found(trials, layout, model, keypoints, generic, free, standing, resting)
 
     def learn(step: Step, noise: Noise) -> Noise:
         return noise._replace(sd=keypoint_noise(layout, step, noise))
@@ -112,7 +114,7 @@ def fit_bilevel(
     compiling()
     start, what = (controls, shared, noise), "bundle adjustment" if refine else "fitting"
     last_learnt = learn_both if refine else learn
-    for state in descend(model, data, *start, lambda width: held if width > CAMERAS_FROM else free, last_learnt):
+    for state in descend(model, stand, *start, lambda width: held if width > CAMERAS_FROM else free, last_learnt):
         # before the cameras are held and the body has settled, nothing is at its end
         yield Stage(
             what, state.number / STEPS, partial(found, state._replace(converged=state.converged and not refine))
@@ -121,11 +123,12 @@ def fit_bilevel(
         # the cameras were found with keypoints that wander as much as they seem to; with the cameras where they
         # now are, the body is fitted as ever
         cameras = jax.device_get(state.step.shared.cameras)
-        moved = data.lenses._replace(rotation=cameras.rotation, translation=cameras.translation)
+        moved = stand.data.lenses._replace(rotation=cameras.rotation, translation=cameras.translation)
+        stand = replace(stand, data=stand.data._replace(lenses=moved))
         pinned = _with_cameras(mean, shape, layout, HELD, cameras.clock)
         again = (state.step.controls, state.step.shared, state.noise._replace(wander=noise.wander))
         done = state.number
-        for state in descend(model, data._replace(lenses=moved), *again, lambda width: pinned, learn, (), SETTLING):
+        for state in descend(model, stand, *again, lambda width: pinned, learn, (), SETTLING):
             yield Stage("fitting", state.number / SETTLING, partial(found, state._replace(number=done + state.number)))
         state = state._replace(number=done + state.number)
     yield Stage("fitting", 1.0, partial(found, state))
@@ -137,11 +140,10 @@ def _compile_ahead(
     """Compile the step while the trials are triangulated, on numbers of no meaning."""
     mean, shape = shape_prior(skeleton, keypoints, 1.0)
     prior = _with_cameras(mean, shape, layout, 1.0) if model.linearise.refine else SharedPrior(mean, shape)
-    nobody = np.zeros(len(skeleton.coordinates))
-    data = data_of(layout, model.prior, nobody, np.zeros(layout.controls))
+    data = data_of(layout, model.prior)
     ones = np.ones(len(skeleton.groups))
     shared = Shared(ones, np.zeros_like(keypoints.positions), calibrated_cameras(layout))
-    return compile_ahead(model.step, data, noise, np.zeros((layout.controls, len(nobody))), shared, prior)
+    return compile_ahead(model.step, data, noise, np.zeros_like(data.toward), shared, prior)
 
 
 def checked_layout(
@@ -184,12 +186,13 @@ def first_noise(keypoints: KeypointSet, settings: FitSettings) -> Noise:
     return Noise(*(np.asarray(x, float) for x in known))
 
 
-def data_of(layout: Layout, prior: MotionPrior, known: np.ndarray, where: np.ndarray) -> Data:
-    """What the steps work on; at the control points `where` (M,) each coordinate is zero, with information `known`."""
+def data_of(layout: Layout, prior: MotionPrior) -> Data:
+    """What the steps work on."""
     bands = prior.bands(layout.joined)
     diagonal = np.arange(bands.shape[-1])
-    bands[:, 0, diagonal, diagonal] += TRACE + where[:, None] * known
-    return Data(layout.lenses, layout.rig, layout.seen, layout.place, layout.view_place, layout.share, bands)
+    bands[:, 0, diagonal, diagonal] += TRACE
+    toward = np.zeros((len(bands), bands.shape[-1]))
+    return Data(layout.lenses, layout.rig, layout.seen, layout.place, layout.view_place, layout.share, bands, toward)
 
 
 def _with_cameras(
@@ -214,6 +217,7 @@ class _Found:
     generic: Subject
     prior: SharedPrior
     standing: list[int]
+    resting: tuple[str, ...]
 
     def __call__(self, state: State) -> Calibration:
         step = jax.device_get(state.step)
@@ -251,6 +255,7 @@ class _Found:
             state.converged,
             self._posterior(skeleton, step),
             standing,
+            self.resting,
         )
 
     def _posterior(self, skeleton: Skeleton, step: Step) -> ShapePosterior:
@@ -278,24 +283,6 @@ def last(work: Iterator[Stage | T]) -> Generator[Stage, None, T]:
         else:
             return item
     raise AssertionError("the work ended without a result")
-
-
-def _standing(
-    layout: Layout,
-    trials: Sequence[Trial],
-    skeleton: Skeleton,
-    controls: np.ndarray,
-    placed: np.ndarray,
-    named: Sequence[str] | None,
-) -> list[int]:
-    """Indices of the trials of quiet standing: those named, else those that look so."""
-    if named:
-        for name in named:
-            if name not in [trial.name for trial in trials]:
-                raise InputError(f"calibration: no trial is named {name!r}, which is said to be of quiet standing")
-        return [i for i, trial in enumerate(trials) if trial.name in named]
-    spacing = layout.splines[0].spacing
-    return [i for i in range(len(trials)) if stands_still(skeleton, controls[(layout.trial == i) & placed], spacing)]
 
 
 def _residuals(trials: Sequence[Trial], layout: Layout, step: Step) -> dict[str, dict[str, float]]:

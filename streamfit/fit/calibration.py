@@ -51,6 +51,8 @@ class Calibration:
     """None where the way of fitting does not know."""
     standing: tuple[str, ...] = ()
     """The trials that were taken for quiet standing."""
+    resting: tuple[str, ...] = ()
+    """Sentences about trials in which the person keeps still without standing: which, and why not."""
 
 
 @dataclass(frozen=True, eq=False)

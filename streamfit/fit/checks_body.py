@@ -10,6 +10,7 @@ from streamfit.fit.calibration import Calibration
 from streamfit.fit.check_world import person_size
 from streamfit.fit.checks_views import listed
 from streamfit.fit.evidence import Evidence, Finding
+from streamfit.fit.posture import Posture
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.skeleton.skeleton import ROOT_COORDINATES
 from streamfit.subject import SKELETON_STATURE
@@ -25,6 +26,8 @@ ODD = 0.25
 drawn, the upper arms of one well known person 0.19 longer."""
 UNKNOWN = 0.012
 """m: standard deviation from which the place of a keypoint, or the end of a segment, counts as not known."""
+SAID = ("knee_angle", "hip_flexion", "pelvis_tilt", "lumbar_extension")
+"""The coordinates at quiet standing that a verdict names."""
 MOVES, FEWEST_MOVING = 0.35, 4
 """rad by which a joint moves, and how many do in the least of movements. Of someone who stands, none does; of someone
 on a treadmill whose arms nobody sees, seven."""
@@ -160,12 +163,37 @@ def ended(calibration: Calibration) -> list[Finding]:
     return [Finding("usable", f"{text}: calibrate again and let it end, or with more movement.")]
 
 
-def standing(calibration: Calibration) -> list[Finding]:
-    """Whether a trial of quiet standing says where the joints' angles begin."""
-    if calibration.standing:
-        return []
-    text = "No trial of quiet standing: absolute angles rest on the landmarks alone"
-    return [Finding("note", f"{text}; record one, or name it with --static.")]
+def standing(skeleton: Skeleton, calibration: Calibration) -> list[Finding]:
+    """What was taken for quiet standing, and what it was taken to say; or that nothing was."""
+    out = [Finding("note", text) for text in calibration.resting]
+    if not calibration.standing:
+        text = "No trial of quiet standing: absolute angles rest on the landmarks alone"
+        return [*out, Finding("note", f"{text}; record one, or name it with --static.")]
+    posture = Posture.of(skeleton)
+    for trial in (movement for movement in calibration.movements if movement.name in calibration.standing):
+        pose = np.nanmedian(trial.q, axis=0)
+        seen = ", ".join(said for name in SAID if (said := _angles(skeleton, pose, name)))
+        out.append(Finding("note", f"Quiet standing ({trial.name}): {seen} degrees{_unusual(posture, pose)}."))
+    return out
+
+
+def _unusual(posture: Posture, pose: np.ndarray) -> str:
+    """How far the landmarks put a pose (D,) from how most people stand, in words."""
+    off = posture.off(pose)
+    if not off.size:
+        return ""
+    worst = int(np.argmax(np.abs(off) / posture.sd))
+    far, usual = abs(np.degrees(off[worst])), np.degrees(posture.sd[worst])
+    text = f"; the landmarks put {posture.names[worst]} {far:.0f} degrees from where most people have it"
+    patient = posture.usual(pose)[worst] < 0.5
+    return f"{text} (within {usual:.0f})" + (": it is taken as the landmarks have it" if patient else "")
+
+
+def _angles(skeleton: Skeleton, pose: np.ndarray, name: str) -> str:
+    """A coordinate of a pose (D,) in words, right and left where it has sides; "" where there is none."""
+    own = [c for c in (name, f"{name}_r", f"{name}_l") if c in skeleton.coordinates]
+    values = [f"{np.degrees(pose[skeleton.coordinates.index(c)]) + 0.0:.0f}" for c in own]
+    return f"{name.replace('_', ' ')} {' and '.join(values)}" if own else ""
 
 
 def _distances(points: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ class State(NamedTuple):
 
 def descend(
     model: Bilevel,
-    data: Data,
+    data: Callable[[np.ndarray], Data],
     controls: np.ndarray,
     shared: Shared,
     noise: Noise,
@@ -44,13 +44,14 @@ def descend(
 ) -> Iterator[State]:
     """The states after each step, until the fit has converged or `steps` are done.
 
-    `prior` is asked at each widening, `learn` makes the noise of the next step once it is no longer widened.
+    `data` is asked before each step, with the control points, `prior` at each widening; `learn` makes the noise of the
+    next step once it is no longer widened.
     InputError where the fit diverges.
     """
     costs: list[float] = []
     widths = [*widening, *[1.0] * (steps - len(widening))]
     for number, width in enumerate(widths, start=1):
-        step = model.step(data, noise._replace(sd=noise.sd * width), controls, shared, prior(width))
+        step = model.step(data(controls), noise._replace(sd=noise.sd * width), controls, shared, prior(width))
         changed = [
             (step.shared.scale, shared.scale),
             (step.shared.offsets, shared.offsets),

@@ -58,6 +58,8 @@ class Data(NamedTuple):
     view_place: Float[Array, "M S C"]
     share: Float[Array, "M S C"]
     prior: Float[Array, "M 4 D D"]
+    toward: Float[Array, "M D"]
+    """That information times where it says that the control points are; zero where it is about zero."""
 
 
 class Slots(NamedTuple):

@@ -53,11 +53,19 @@ def fit_offline(
     points = yield from last(triangulate_slots(layout, noise))
     check_points(points)
     controls, _ = yield from last(first_controls(kinematics, keypoints, layout, points, subject))
-    data = data_of(layout, model.prior, np.zeros(controls.shape[1]), np.zeros(layout.controls))
+    data = data_of(layout, model.prior)
     shared = Shared(subject.factors(skeleton), subject.offsets, calibrated_cameras(layout))
     found = _Found(trials, layout, kinematics, subject, subject.places(skeleton, keypoints))
     for state in descend(
-        model, data, controls, shared, noise, lambda width: NOTHING, lambda step, noise: noise, WIDENING, STEPS
+        model,
+        lambda _: data,
+        controls,
+        shared,
+        noise,
+        lambda width: NOTHING,
+        lambda step, noise: noise,
+        WIDENING,
+        STEPS,
     ):
         yield Stage("fitting", state.number / STEPS, partial(found, state))
     yield Stage("fitting", 1.0, partial(found, state))

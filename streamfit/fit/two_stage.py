@@ -61,14 +61,15 @@ def fit_two_stage(
     person = subject or guess
     controls, _ = yield from last(first_controls(kinematics, keypoints, layout, points, person))
     prior = SharedPrior(*shape_prior(skeleton, keypoints, layout.independent, *size)) if subject is None else NOTHING
-    known = data_of(layout, model.prior, np.zeros(controls.shape[1]), np.zeros(layout.controls))
-    data = _seen_as_points(known, layout, points)
+    data = _seen_as_points(data_of(layout, model.prior), layout, points)
     # the step asks for cameras, which points have no use for
     cameras = Placed(*data.lenses[:2], np.zeros(data.lenses.pixel.shape))
     shared = Shared(person.factors(skeleton), person.offsets, cameras)
     noise = pixels._replace(sd=np.full(len(keypoints.names), POINT))
     found = _Found(trials, layout, kinematics, person, keypoints.positions, fitted=subject is None)
-    for state in descend(model, data, controls, shared, noise, lambda width: prior, lambda step, noise: noise):
+    for state in descend(
+        model, lambda _: data, controls, shared, noise, lambda width: prior, lambda step, noise: noise
+    ):
         yield Stage("fitting", state.number / STEPS, partial(found, state))
     yield Stage("fitting", 1.0, partial(found, state))
 

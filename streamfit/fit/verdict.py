@@ -74,7 +74,7 @@ def judge(
         findings += proportions(skeleton, keypoints, calibration)
         findings += unknown(skeleton, keypoints, calibration)
         findings += ended(calibration)
-    findings += standing(calibration)
+    findings += standing(skeleton, calibration)
     poor, usable, notes = (tuple(f.text for f in findings if f.level == level) for level in ("poor", "usable", "note"))
     return Verdict("poor" if poor else "usable" if usable else "good", poor + usable, notes)
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from streamfit.fit.anatomy import USUAL, Build, shape_prior, standing_information
+from streamfit.fit.anatomy import TURNS, USUAL, Build, shape_prior
+from streamfit.skeleton import KeypointSet
 
 
 def groups_of(skeleton, information) -> np.ndarray:
@@ -105,14 +106,18 @@ def test_mass_says_a_little_of_the_size_and_stature_more():
     assert sd == pytest.approx((0.3**-2 + 0.12**-2) ** -0.5)
 
 
-def test_standing_says_legs_and_trunk_are_straight_and_nothing_else(skeleton):
-    information = dict(zip(skeleton.coordinates, standing_information(skeleton, 10.0, 60), strict=True))
-    assert information["knee_angle_r"] == pytest.approx(np.radians(1.0) ** -2)
-    for name in ("pelvis_tilt", "pelvis_list", "lumbar_extension", "lumbar_bending", "lumbar_rotation"):
-        assert information[name] > 0.0
-    for name in ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle", "subtalar_angle"):
-        assert information[f"{name}_r"] == information[f"{name}_l"] > 0.0
-    longer = dict(zip(skeleton.coordinates, standing_information(skeleton, 100.0, 60), strict=True))
-    assert longer["knee_angle_r"] == pytest.approx(300.0 / 60.0 * information["knee_angle_r"])
-    free = ("pelvis_tx", "pelvis_ty", "pelvis_tz", "pelvis_rotation", "arm_flex_r", "elbow_flex_l", "neck_flexion")
-    assert not any(information[name] for name in free)
+def test_a_pelvis_turned_against_its_landmarks_costs_more_than_one_that_is_moved(skeleton):
+    """Its front and back spines define its tilt; a single point says nothing of turns."""
+    front, back = np.array([0.02, 0.014, 0.128]), np.array([-0.155, 0.03, 0.048])
+    places = np.array([front, front * (1, 1, -1), back, back * (1, 1, -1)])
+    names = ("a", "b", "c", "d")
+
+    def cost(body: str, motion: np.ndarray) -> float:
+        landmarks = KeypointSet("landmarks", names, (body,) * 4, places, np.full(4, 0.02))
+        information = offsets_of(skeleton, shape_prior(skeleton, landmarks, 100.0)[1])
+        return float(motion.reshape(-1) @ information @ motion.reshape(-1))
+
+    shift = np.tile([0.01, 0.0, 0.0], (4, 1))
+    turn = np.cross([0.0, 0.0, 0.1], places - places.mean(0))
+    assert cost("pelvis", shift) == pytest.approx(cost("torso", shift))
+    assert cost("pelvis", turn) == pytest.approx(TURNS["pelvis"] * cost("torso", turn), rel=0.05)

@@ -75,7 +75,8 @@ class World:
             diagonal = np.arange(self.controls.shape[1])
             prior = np.zeros((m, 4, len(diagonal), len(diagonal)))
             prior[:, 0, diagonal, diagonal] = np.where(self.shown, 1e-8, 1e6)
-        return Data(self.lenses, rig, seen, self.place, view_place, share, prior)
+        toward = np.zeros_like(self.controls)
+        return Data(self.lenses, rig, seen, self.place, view_place, share, prior, toward)
 
     def step(self, data: Data, noise: Noise, controls: np.ndarray, shared: Shared, prior: SharedPrior):
         return jax.device_get(self.model.step(data, noise, controls, shared, prior))

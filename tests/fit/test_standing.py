@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from streamfit.fit.standing import stands_still
+from streamfit.fit.standing import movement_of, off_the_feet, pose_of
 
 SPACING = 0.04
 T = np.arange(0.0, 2.0, SPACING)
@@ -17,6 +17,10 @@ def poses(skeleton, **values) -> np.ndarray:
     return q
 
 
+def stands(skeleton, poses: np.ndarray) -> bool:
+    return not (movement_of(skeleton, poses, SPACING) or off_the_feet(skeleton, pose_of(poses), {}))
+
+
 def quiet(skeleton, **more) -> np.ndarray:
     """Somebody who sways by a centimetre, arms anywhere, turned anywhere."""
     sway = np.sin(2.0 * np.pi * 0.4 * T)
@@ -25,22 +29,38 @@ def quiet(skeleton, **more) -> np.ndarray:
 
 
 def test_quiet_standing_is_seen(skeleton):
-    assert stands_still(skeleton, quiet(skeleton), SPACING)
+    assert stands(skeleton, quiet(skeleton))
 
 
 def test_an_uncalibrated_skeleton_may_lean_and_bend_a_little(skeleton):
-    leaning = quiet(skeleton, pelvis_tilt=0.3, hip_flexion=-0.3, knee_angle=0.3, lumbar_extension=-0.4)
-    assert stands_still(skeleton, leaning, SPACING)
+    leaning = quiet(
+        skeleton, pelvis_rotation=0.0, pelvis_tilt=0.3, hip_flexion=-0.3, knee_angle=0.3, lumbar_extension=-0.4
+    )
+    assert stands(skeleton, leaning)
+
+
+@pytest.mark.parametrize("degrees", [10, 25, 40])
+@pytest.mark.parametrize("ankle", [-0.8, 0.4], ids=["on the toes", "feet flat"])
+def test_who_cannot_straighten_stands_too(skeleton, degrees, ankle):
+    bent = np.radians(degrees)
+    crouch = {
+        "pelvis_rotation": 0.0,
+        "pelvis_tilt": -0.17,
+        "hip_flexion": bent,
+        "knee_angle": bent,
+        "ankle_angle": ankle * bent,
+    }
+    assert stands(skeleton, quiet(skeleton, **crouch))
 
 
 def test_a_slip_of_one_instant_does_no_harm(skeleton):
     slip = quiet(skeleton)
     slip[20] += 1.0
-    assert stands_still(skeleton, slip, SPACING)
+    assert stands(skeleton, slip)
 
 
 def test_arms_may_move(skeleton):
-    assert stands_still(skeleton, quiet(skeleton, arm_flex=np.sin(3.0 * T), elbow_flex=1.0 + np.sin(2.0 * T)), SPACING)
+    assert stands(skeleton, quiet(skeleton, arm_flex=np.sin(3.0 * T), elbow_flex=1.0 + np.sin(2.0 * T)))
 
 
 SWING = np.sin(2.0 * np.pi * 0.5 * T)
@@ -64,10 +84,10 @@ SWING = np.sin(2.0 * np.pi * 0.5 * T)
     ],
 )
 def test_anything_else_is_not(skeleton, moves):
-    assert not stands_still(skeleton, quiet(skeleton, **moves), SPACING)
+    assert not stands(skeleton, quiet(skeleton, **moves))
 
 
 def test_a_moment_is_too_short(skeleton):
-    assert not stands_still(skeleton, quiet(skeleton)[:12], SPACING)
-    assert stands_still(skeleton, quiet(skeleton)[:13], SPACING)
-    assert not stands_still(skeleton, quiet(skeleton)[:0], SPACING)
+    assert not stands(skeleton, quiet(skeleton)[:12])
+    assert stands(skeleton, quiet(skeleton)[:13])
+    assert not stands(skeleton, quiet(skeleton)[:0])
