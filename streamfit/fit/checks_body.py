@@ -169,24 +169,27 @@ def standing(skeleton: Skeleton, calibration: Calibration) -> list[Finding]:
     if not calibration.standing:
         text = "No trial of quiet standing: absolute angles rest on the landmarks alone"
         return [*out, Finding("note", f"{text}; record one, or name it with --static.")]
-    posture = Posture.of(skeleton)
     for trial in (movement for movement in calibration.movements if movement.name in calibration.standing):
         pose = np.nanmedian(trial.q, axis=0)
         seen = ", ".join(said for name in SAID if (said := _angles(skeleton, pose, name)))
-        out.append(Finding("note", f"Quiet standing ({trial.name}): {seen} degrees{_unusual(posture, pose)}."))
+        out.append(Finding("note", f"Quiet standing ({trial.name}): {seen} degrees{_unusual(skeleton, pose)}."))
     return out
 
 
-def _unusual(posture: Posture, pose: np.ndarray) -> str:
+def _unusual(skeleton: Skeleton, pose: np.ndarray) -> str:
     """How far the landmarks put a pose (D,) from how most people stand, in words."""
+    people = Posture.of(skeleton)
+    posture = people.holding(skeleton, pose)
+    if not posture.names:
+        return ": as the landmarks have it, since others do not stand so" if people.names else ""
+    if posture.sole.all():
+        return ": as the landmarks have it, since others do not stand so, but with flat feet"
     off = posture.off(pose)
-    if not off.size:
-        return ""
     worst = int(np.argmax(np.abs(off) / posture.sd))
     far, usual = abs(np.degrees(off[worst])), np.degrees(posture.sd[worst])
     text = f"; the landmarks put {posture.names[worst]} {far:.0f} degrees from where most people have it"
-    patient = posture.usual(pose)[worst] < 0.5
-    return f"{text} (within {usual:.0f})" + (": it is taken as the landmarks have it" if patient else "")
+    alone = not posture.sole[worst] and posture.usual(pose)[worst] < 0.5
+    return f"{text} (within {usual:.0f})" + (" and are believed" if alone else "")
 
 
 def _angles(skeleton: Skeleton, pose: np.ndarray, name: str) -> str:

@@ -1,11 +1,16 @@
-"""How people stand: the published scatter of their posture, as evidence about the angles of quiet standing.
+"""How people stand: the scatter of their posture, as evidence about the angles of quiet standing.
 
-Preece et al. 2008 (Journal of Manual and Manipulative Therapy 16, 113) have the line from the back to the front spines
-of the pelvis at 13 (sd 5) degrees where the pelvis is upright; the skeleton draws it at 5. Woodhull et al. 1985
-(European Journal of Applied Physiology 54, 109) have the hip 6.2 (sd 1.3) and the shoulder 3.8 (1.9) cm ahead of the
-ankle, and the skeleton at zero the shoulder 4.1 cm behind the hip: a trunk 46 cm long leans by 2 (3) degrees. Their
-knees, 3.8 (2.0) cm ahead of the ankle, are at 0 (5.5) degrees of flexion, which is too wide to tell anything that
-movement does not tell better; but the two of a person are alike. A sole that stands is flat.
+Pelvis: Preece et al. 2008 (Journal of Manual and Manipulative Therapy 16, 113) have the line from its back to its front
+spines at 13 (sd 5) degrees in the anatomical position; the skeleton draws it at 5 degrees. The mean is half way, as far
+as the landmarks of one laboratory can be told from another's.
+
+Trunk and knees: Woodhull et al. 1985 (European Journal of Applied Physiology 54, 109) have the knee 3.8 (sd 2.0), the
+hip 6.2 (1.3) and the shoulder 3.8 (1.9) cm ahead of the ankle. For a trunk of 46 cm that is a sd of 2 to 3 degrees, and
+for a knee 0 (5.5) degrees of flexion, too wide to tell anything that movement does not tell better; but the two
+of a person are alike. Where the trunk's zero is, the sources leave open between -2 (those shoulders) and -8 degrees,
+with which an expert's model agrees (docs/notes/calibration.md).
+
+A sole that stands is flat.
 """
 
 from __future__ import annotations
@@ -30,14 +35,15 @@ _ROOT_TURNS = slice(3, 6)
 class Line(NamedTuple):
     """One thing that is known of standing: the sum of coordinates times factors, its mean and sd, degrees.
 
-    A name without its side stands for the one of either side. `sole` lines hold where that foot stands flat.
+    A name without its side stands for the one of either side. `flat`: of a sole, degrees from the mean up to which a
+    first pose may have it and the foot still stands flat.
     """
 
     name: str
     of: dict[str, float]
     mean: float
     sd: float
-    sole: bool = False
+    flat: float | None = None
 
 
 LINES = (
@@ -52,22 +58,22 @@ LINES = (
         {TILT: 1.0, "hip_flexion": 1.0, "knee_angle": -1.02, "ankle_angle": 0.98, "subtalar_angle": -0.12},
         0.0,
         2.0,
-        sole=True,
+        flat=10.0,
     ),
     Line(
         "sole's roll",
         {LIST: 1.0, "hip_adduction": 1.0, "knee_angle": 0.03, "ankle_angle": -0.1, "subtalar_angle": 0.79},
         0.0,
         3.0,
-        sole=True,
+        flat=20.0,
     ),
 )
 """The factors of the sole are those of the skeleton's joint axes at zero, along and across the foot."""
 OTHERWISE, ANYWHERE = 0.2, 120.0
 """Share of the people in whom a line is not as in most, and the degrees within which it may then be anything."""
-FLAT, BENT = 15.0, 12.0
-"""Degrees of slope up to which a sole is taken to be flat on the floor, and of flexion from which a knee is bent: then
-the person stands as others do not, and no line but the soles' says anything."""
+BENT = 8.0
+"""Degrees of flexion in a first pose from which a knee is bent: then the person stands as others do not, and no line
+but those of flat soles says anything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +84,14 @@ class Posture:
     factors: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
-    sole: np.ndarray
-    """(R,) whether it is of a sole."""
+    flat: np.ndarray
+    """(R,) rad, of lines of a sole; NaN of the others."""
 
     @staticmethod
     def of(skeleton: Skeleton) -> Posture:
         """Those lines whose coordinates the skeleton has."""
         columns = [*skeleton.coordinates, TILT, LIST]
-        names, factors, known, soles = [], [], [], []
+        names, factors, known, flat = [], [], [], []
         for line in LINES:
             sided = any(f"{name}_r" in columns for name in line.of)
             for side in ("right", "left") if sided else ("",):
@@ -99,9 +105,14 @@ class Posture:
                     names.append(f"the {side} {line.name}" if side else f"the {line.name}")
                     factors.append(row)
                     known.append(np.radians([line.mean, line.sd]))
-                    soles.append(line.sole)
+                    flat.append(np.radians(np.nan if line.flat is None else line.flat))
         mean, sd = np.array(known).reshape(-1, 2).T
-        return Posture(tuple(names), np.array(factors).reshape(-1, len(columns)), mean, sd, np.array(soles, bool))
+        return Posture(tuple(names), np.array(factors).reshape(-1, len(columns)), mean, sd, np.array(flat, float))
+
+    @property
+    def sole(self) -> np.ndarray:
+        """(R,) whether a line is of a sole."""
+        return np.isfinite(self.flat)
 
     def rows(self, q: np.ndarray) -> np.ndarray:
         """The lines (R, D) as sums of coordinates, for a pose (D,) that faces as q does."""
@@ -124,9 +135,9 @@ class Posture:
         bent the rest."""
         knees = [q[i] for i, name in enumerate(skeleton.coordinates) if name.startswith("knee_angle")]
         straight = max(knees, default=0.0) < np.radians(BENT)
-        keep = np.where(self.sole, np.abs(self.off(q)) < np.radians(FLAT), straight)
+        keep = np.where(self.sole, np.abs(self.off(q)) < self.flat, straight)
         names = tuple(name for name, kept in zip(self.names, keep, strict=True) if kept)
-        return Posture(names, self.factors[keep], self.mean[keep], self.sd[keep], self.sole[keep])
+        return Posture(names, self.factors[keep], self.mean[keep], self.sd[keep], self.flat[keep])
 
     def evidence(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Information (D, D), 1/rad^2, about a pose near q (D,), and that times its mean (D,): one step of EM."""

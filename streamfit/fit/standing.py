@@ -75,9 +75,9 @@ def movement_of(skeleton: Skeleton, poses: np.ndarray, spacing: float) -> str:
     count = min(len(poses), max(1, round(MOMENT / spacing)))
     lasting = np.median(np.lib.stride_tricks.sliding_window_view(poses, count, axis=0), axis=-1)
     spread = np.subtract(*np.percentile(lasting, [95, 5], axis=0))
+    if (far := float(spread[:3].max())) > STILL_ROOT:
+        return f"the person moves by {100 * far:.0f} cm"
     for index, coordinate in enumerate(skeleton.coordinates):
-        if index < 3 and spread[index] > STILL_ROOT:
-            return f"the person moves by {100 * spread[index]:.0f} cm"
         if coordinate.removesuffix("_r").removesuffix("_l") in _WATCHED and spread[index] > STILL_ANGLE:
             return f"{coordinate} moves by {np.degrees(spread[index]):.0f} degrees"
     return ""

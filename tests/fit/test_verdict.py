@@ -117,7 +117,14 @@ def test_a_verdict_is_the_same_every_time(dancer, trials, calibration):
 
 
 def test_a_trial_of_quiet_standing_ends_the_note(dancer, trials, calibration):
-    assert verdict(dancer, trials, replace(calibration, standing=("two",))).notes == ()
+    (note,) = verdict(dancer, trials, replace(calibration, standing=("two",))).notes
+    assert "No trial" not in note
+    assert note.startswith("Quiet standing (two): knee angle ")
+
+
+def test_a_trial_that_rests_without_standing_is_named_with_the_reason(dancer, trials, calibration):
+    resting = ("two is not taken for quiet standing: the person sits.",)
+    assert resting[0] in verdict(dancer, trials, replace(calibration, resting=resting)).notes
 
 
 def test_names_the_camera_that_is_off_and_by_how_much(dancer, trials, calibration):
