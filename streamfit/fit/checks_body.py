@@ -180,10 +180,10 @@ def _unusual(skeleton: Skeleton, pose: np.ndarray) -> str:
     """How far the landmarks put a pose (D,) from how most people stand, in words."""
     people = Posture.of(skeleton)
     posture = people.holding(skeleton, pose)
-    if not posture.names:
-        return ": as the landmarks have it, since others do not stand so" if people.names else ""
+    if not people.names:
+        return ""
     if posture.sole.all():
-        return ": as the landmarks have it, since others do not stand so, but with flat feet"
+        return ", as the landmarks have it: most people do not stand so"
     off = posture.off(pose)
     worst = int(np.argmax(np.abs(off) / posture.sd))
     far, usual = abs(np.degrees(off[worst])), np.degrees(posture.sd[worst])
