@@ -24,7 +24,7 @@ def off(posture: Posture, q: np.ndarray) -> dict[str, float]:
     return dict(zip(posture.names, np.degrees(posture.off(q) + posture.mean), strict=True))
 
 
-USUAL = {"pelvis_tilt": 0, "lumbar_extension": -8}
+USUAL = {"pelvis_tilt": -4, "lumbar_extension": -4, "hip_flexion": 4}
 
 
 def test_most_people_stand_as_most_do(skeleton, posture):
