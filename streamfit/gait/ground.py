@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,18 +28,24 @@ _MEMORY = 0.3
 """s over which a belt's velocity is averaged."""
 
 
-class Recent:
-    """The latest rows of numbers, one each period."""
+class Largest:
+    """The largest of the latest numbers, one each period."""
 
-    def __init__(self, count: int, width: int) -> None:
-        self._rows = np.zeros((count, width))
-        self._count = 0
+    def __init__(self, count: int) -> None:
+        self._count, self._taken = count, 0
+        # falling: what has been followed by a larger number will never be the largest
+        self._kept: deque[tuple[int, float]] = deque()
 
-    def with_(self, row: np.ndarray) -> np.ndarray:
-        """All that is kept, this row being the latest."""
-        self._rows[self._count % len(self._rows)] = row
-        self._count += 1
-        return self._rows[: self._count]
+    def with_(self, x: float) -> float:
+        """The largest, this number being the latest."""
+        kept = self._kept
+        while kept and kept[-1][1] <= x:
+            kept.pop()
+        kept.append((self._taken, x))
+        self._taken += 1
+        if kept[0][0] < self._taken - self._count:
+            kept.popleft()
+        return kept[0][1]
 
 
 class _Belt:
@@ -93,14 +100,22 @@ def _apart(one: np.ndarray, other: np.ndarray) -> float:
     return math.hypot(*(one - other))
 
 
+def _spread(largest: Sequence[Largest], x: float, z: float) -> float:
+    """How far velocities lie apart, this one being the latest."""
+    east, north, west, south = (one.with_(v) for one, v in zip(largest, (x, z, -x, -z), strict=True))
+    return math.hypot(east + west, north + south)
+
+
 class Belts:
     """The horizontal velocity of the ground under both feet: of the floor none, of a treadmill that of its belts."""
 
     def __init__(self, period: float, seen: Sequence[bool]) -> None:
         """`seen`: whether there are keypoints on each foot; one without is only known at its ankle."""
         self._belts = [_Belt(period, foot) for foot in seen]
-        self._paces = Recent(round(_PACE / period), 2 * len(seen))
-        self._heights = Recent(round(_PACE / period), len(seen))
+        count = round(_PACE / period)
+        # of each foot's velocity along x and z, these reversed, and each foot's depth
+        self._paces = [[Largest(count) for _ in range(4)] for _ in seen]
+        self._depth = Largest(count)
         self.velocity: np.ndarray | None = None
         """(2, 3) m/s under each foot, along y none; None until one has stood."""
         self.rests = [False] * len(seen)
@@ -110,13 +125,12 @@ class Belts:
 
     def note(self, feet: FeetAt) -> bool:
         """Take the feet, one period after the last; whether the ground proves to move otherwise than was thought."""
-        paces = self._paces.with_(feet.rate[:, BALL, ::2].ravel())
-        pace = (np.maximum.reduce(paces) - np.minimum.reduce(paces)).reshape(-1, 2)
-        self.excess = max(max(math.hypot(*p) for p in pace.tolist()) - _WALKS, 0.0)
-        height = feet.place[:, SOLE : BALL + 1, 1].min(1)
-        low = height < self._heights.with_(height).min() + _LOW
-        for belt, foot, near in zip(self._belts, feet.rate, low.tolist(), strict=True):
-            belt.look(foot, self.excess if near else 0.0)
+        paces = zip(self._paces, feet.rate[:, BALL, ::2].tolist(), strict=True)
+        self.excess = max(max(_spread(pace, *velocity) for pace, velocity in paces) - _WALKS, 0.0)
+        height = [min(foot) for foot in feet.place[:, SOLE : BALL + 1, 1].tolist()]
+        low = _LOW - self._depth.with_(-min(height))
+        for belt, foot, lowest in zip(self._belts, feet.rate, height, strict=True):
+            belt.look(foot, self.excess if lowest < low else 0.0)
         one, other = self._belts
         same = _SAME + _SAME_RUN * self.excess
         one.learn(other, same)
