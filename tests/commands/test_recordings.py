@@ -1,5 +1,6 @@
 """The engine on recordings of real people: followed throughout, and right where there is truth."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,37 @@ def test_foot_events_and_steps_are_those_of_plates_and_heels(recordings, skeleto
         assert len(fitted.steps) >= 3
     assert np.median([e["detected"] - e["t"] for e in live.events]) < 0.12
     assert all(0.4 < s["step_length"] < 0.8 for s in live.steps if s["step_length"] is not None)
+
+
+def test_every_step_of_a_runner_is_found_live_and_of_the_whole(faults, skeleton):
+    """In the first 0.3 and the last 0.2 s, what is found is right, but not all can be."""
+    recording = open_recording(faults / "running" / "run.mcap", skeleton)
+    subject = Subject.generic(skeleton, recording.keypoints)
+    rows = csv.DictReader((faults / "running" / "truth_events.csv").read_text().splitlines())
+    true = [(float(row["t"]), row["side"], row["event"]) for row in rows]
+    for fitted in (
+        fit_recording(recording, skeleton, subject, 0.1, quiet),
+        fit_whole(recording, skeleton, subject, quiet),
+    ):
+        t = fitted.kinematics.t
+        wanted = [event for event in true if t[0] + 0.3 <= event[0] <= t[-1] - 0.2]
+        assert len(wanted) >= 11
+        found = [(e["t"], e["side"], e["event"]) for e in fitted.events]
+        for when, *what in wanted:
+            assert len([e for e in found if e[1:] == (*what,) and abs(e[0] - when) < 0.06]) == 1
+        for when, *what in found:
+            assert [e for e in true if e[1:] == (*what,) and abs(e[0] - when) < 0.15]
+        double = [s["double_support_time"] for s in fitted.steps]
+        assert len(fitted.steps) >= 3
+        assert not any(double)
+
+
+@pytest.mark.parametrize("name", ["adult_a_squats1", "adult_a_sts1"])
+def test_who_takes_no_step_takes_none_with_a_generic_body_either(recordings, skeleton, name):
+    recording = open_recording(recordings / f"{name}.mcap", skeleton)
+    fitted = fit_recording(recording, skeleton, Subject.generic(skeleton, recording.keypoints), 0.1, quiet)
+    assert fitted.events == []
+    assert fitted.steps == []
 
 
 def test_who_stands_squats_or_sits_down_takes_no_step(recordings, skeleton, adult):
