@@ -9,6 +9,7 @@ import numpy as np
 
 from streamfit.cameras import Lenses, Rig, stack_lenses
 from streamfit.fit.estimate import View
+from streamfit.fit.leaps import leaps
 from streamfit.trajectory import SUPPORT, UniformSpline
 
 GAP = 0.5
@@ -138,12 +139,13 @@ def _known(rigs: dict[str, Rig], rig: Rig) -> str:
 
 
 def _pieces(trial: Trial) -> list[list[tuple[float, Sequence[View]]]]:
-    """The instants with at least one view, cut where there is a gap."""
+    """The instants with at least one view, cut where there is a gap or the person leaps."""
     pieces: list[list[tuple[float, Sequence[View]]]] = []
-    for instant in trial.instants:
+    leapt = leaps(trial.rig, trial.instants)
+    for index, instant in enumerate(trial.instants):
         if not instant[1]:
             continue
-        if not pieces or instant[0] - pieces[-1][-1][0] > GAP:
+        if not pieces or instant[0] - pieces[-1][-1][0] > GAP or index in leapt:
             pieces.append([])
         pieces[-1].append(instant)
     return pieces
