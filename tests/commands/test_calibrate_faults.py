@@ -147,13 +147,15 @@ def test_a_rig_in_millimetres(tmp_path: Path, keypoints: KeypointSet, motion: Wa
     assert 'units = "mm"' in refused(tmp_path, keypoints, motion, said=scaled(1000.0))
 
 
-@pytest.mark.parametrize("by", [3.28, 0.1])
+@pytest.mark.parametrize(
+    ("by", "said"), [(3.28, "3.3 times too large (in feet, not in metres)"), (0.1, "10 times too small (in centimetres")]
+)
 def test_a_rig_in_other_units_that_could_be_a_room(
-    tmp_path: Path, keypoints: KeypointSet, motion: Walk, by: float
+    tmp_path: Path, keypoints: KeypointSet, motion: Walk, by: float, said: str
 ) -> None:
     result = calibrated(tmp_path, keypoints, motion, said=scaled(by))
     assert result.verdict.grade == "poor"
-    assert "units of cameras.toml" in result.verdict.reasons[0]
+    assert f"the translations of cameras.toml are {said}" in result.verdict.reasons[0]
 
 
 def test_the_cameras_of_another_room(tmp_path: Path, keypoints: KeypointSet, motion: Walk) -> None:
