@@ -5,7 +5,7 @@ PREFIX ?= /opt/streamfit
 UNITS = $(DESTDIR)/etc/systemd/system
 
 # Tests of what must keep up with real time: beside others they would tell of the machine.
-ALONE = tests/daemon tests/benchmarks
+ALONE = tests/daemon tests/benchmarks tests/test_readme.py tests/tools/test_replay.py
 
 .PHONY: demo docs test clean install-service install-units
 

@@ -172,7 +172,10 @@ def rig(
 @click.argument("sessions", metavar="SESSION.mcap...", nargs=-1, required=True, type=FILE)
 @click.option("-o", "output", metavar="subject.toml", required=True, type=FILE, help="The file to write.")
 @click.option(
-    "--static", metavar="SESSION.mcap", type=FILE, help="Of standing still, upright or not.  [default: recognised by itself]"
+    "--static",
+    metavar="SESSION.mcap",
+    type=FILE,
+    help="Of standing still, upright or not.  [default: recognised by itself]",
 )
 @click.option("--stature", metavar="M", type=click.FloatRange(0.4, 2.6), help="The person's height, m.")
 @click.option("--mass", metavar="KG", type=click.FloatRange(2.0, 400.0), help="The person's mass, kg.")

@@ -73,11 +73,11 @@ def changed_setup(default: Setup, cameras: str | None, keypoints: str | None, su
         person = Subject.from_toml(subject, default.skeleton, points, "subject")
         return Setup(default.skeleton, rig, points, person, subject)
     if keypoints is None:
-        return Setup(default.skeleton, rig, points, default.subject, default.subject_toml)
+        return replace(default, rig=rig)
     if default.subject_toml is not None:
-        return Setup(default.skeleton, rig, points, default.subject.with_keypoints(points), default.subject_toml)
-    generic = Subject.generic(default.skeleton, points)
-    return Setup(default.skeleton, rig, points, replace(generic, scale=default.subject.scale))
+        return replace(default, rig=rig, keypoints=points, subject=default.subject.with_keypoints(points))
+    someone = replace(Subject.generic(default.skeleton, points), scale=default.subject.scale, fit=default.subject.fit)
+    return replace(default, rig=rig, keypoints=points, subject=someone)
 
 
 def _name_or_path(config: Config, name: str) -> str | Path:

@@ -303,7 +303,8 @@ class InputCheck:
         tall = f"the person would be {build.stature:.{0 if build.stature > 10.0 else 2}f} m tall"
         near = [(size, unit) for size, unit in UNITS if abs(np.log(times / size)) < NEAR_UNIT]
         by = near[0][0] if near else times
-        wrong = f"{by:.2g} times too large" if by > 1.0 else f"{1.0 / by:.2g} times too small"
+        factor = max(by, 1.0 / by)
+        wrong = f"{factor:.{0 if factor > 9.9 else 1}f} times too {'large' if by > 1.0 else 'small'}"
         why = near[0][1] if near else "in squares of a board, or inches?" if by > 1.0 else "in another unit"
         what = f"{tall}: the translations of cameras.toml are {'' if near else 'about '}{wrong} ({why})"
         check = 'give them in metres, or in mm with units = "mm"; squares of a board times the length of their side'

@@ -21,6 +21,9 @@ SQUARES = np.array([1.0, 100.0, 192.0, 224.0, 256.0, 320.0, 416.0, 512.0, 640.0,
 Pixels = Callable[[np.ndarray, float, float], np.ndarray]
 """Pixels (..., 2) as they would be right, of those sent, and the calibration's width and height."""
 
+SIDES = "sides"
+"""The key of left and right that are exchanged."""
+
 
 @dataclass(frozen=True, eq=False)
 class Fault:
@@ -125,7 +128,7 @@ def side_faults(rig: Rig, cameras: Sequence[int], mirror: np.ndarray) -> Iterato
     if (mirror != np.arange(len(mirror))).any():
         what = f"left and right are exchanged{_whose(rig, cameras)}"
         check = "check the order of the keypoint set, and whether the pictures are mirrored"
-        yield Fault("sides", what, check, undone, tuple(cameras))
+        yield Fault(SIDES, what, check, undone, tuple(cameras))
 
 
 def name_faults(rig: Rig) -> Iterator[Fault]:

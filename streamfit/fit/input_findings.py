@@ -12,6 +12,7 @@ from streamfit.fit.check_inputs import Cause, InputCheck
 from streamfit.fit.check_names import Seen, named_anew, named_apart
 from streamfit.fit.estimate import View
 from streamfit.fit.evidence import Finding
+from streamfit.fit.input_faults import SIDES
 from streamfit.fit.trial import Trial
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -33,23 +34,39 @@ def input_findings(
     named: str = "the subject",
 ) -> list[Finding]:
     """What is wrong with one person's views of a recording, in words; at most one."""
+    cause = _cause(instants, skeleton, rig, keypoints, subject, named)
+    return [] if cause is None else [finding(cause)]
+
+
+def _cause(
+    instants: Sequence[tuple[float, Sequence[View]]],
+    skeleton: Skeleton,
+    rig: Rig,
+    keypoints: KeypointSet,
+    subject: Subject,
+    named: str = "the subject",
+) -> Cause | None:
     check = InputCheck(skeleton, rig, keypoints, subject, named)
     stretches = _stretches(instants, len(rig.names), len(keypoints.names))
     found = [check.cause(seen, thorough=i == 0) for i, seen in enumerate(stretches)]
     counts = Counter(cause.key for cause in found if cause is not None)
     if not counts:
-        return []
+        return None
     key, count = counts.most_common(1)[0]
     if count < OFTEN * len(found):
-        return []
-    return [finding(next(cause for cause in reversed(found) if cause is not None and cause.key == key))]
+        return None
+    return next(cause for cause in reversed(found) if cause is not None and cause.key == key)
 
 
 def trial_findings(trials: Sequence[Trial], skeleton: Skeleton, keypoints: KeypointSet) -> list[Finding]:
-    """The same of each trial of somebody whose body is not known yet, each said once."""
+    """The same of each trial of somebody whose body is not known yet, each said once.
+
+    Left and right that are exchanged are left to those who know the fit: it tells in which trials and cameras.
+    """
     generic = Subject.generic(skeleton, keypoints)
-    found = [f for trial in trials for f in input_findings(trial.instants, skeleton, trial.rig, keypoints, generic)]
-    return list(dict.fromkeys(found))
+    found = [_cause(trial.instants, skeleton, trial.rig, keypoints, generic) for trial in trials]
+    causes = [cause for cause in found if cause is not None and cause.key != SIDES]
+    return list(dict.fromkeys(finding(cause) for cause in causes))
 
 
 def name_findings(

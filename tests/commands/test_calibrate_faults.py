@@ -148,7 +148,8 @@ def test_a_rig_in_millimetres(tmp_path: Path, keypoints: KeypointSet, motion: Wa
 
 
 @pytest.mark.parametrize(
-    ("by", "said"), [(3.28, "3.3 times too large (in feet, not in metres)"), (0.1, "10 times too small (in centimetres")]
+    ("by", "said"),
+    [(3.28, "3.3 times too large (in feet, not in metres)"), (0.1, "10 times too small (in centimetres")],
 )
 def test_a_rig_in_other_units_that_could_be_a_room(
     tmp_path: Path, keypoints: KeypointSet, motion: Walk, by: float, said: str

@@ -115,8 +115,10 @@ def test_a_setup_is_loaded_and_changed(room: Config) -> None:
     )
     person = changed_setup(default, None, None, default.subject.to_toml())
     assert person.subject_toml is not None
-    with pytest.raises(InputError, match="send `subject` as well"):
-        changed_setup(person, None, "coco17", None)
+    same_body = changed_setup(person, None, "coco17", None)
+    assert same_body.subject.keypoints == same_body.keypoints.names
+    assert same_body.subject.scale == person.subject.scale
+    assert changed_setup(default, None, "coco17", None).subject.of_unknown_size == default.subject.of_unknown_size
 
 
 def test_a_request_names_built_in_keypoints_but_no_file(room: Config) -> None:

@@ -1,5 +1,6 @@
 """Every reason of a verdict is given where its fault is, and none where there is no fault."""
 
+import re
 from dataclasses import replace
 
 import cv2
@@ -254,7 +255,11 @@ def test_units_that_are_wrong(dancer, trials, calibration, units):
     room = [replace(trial, rig=Rig(cameras, dancer.rig.up)) for trial in trials]
     found = verdict(dancer, room, calibration)
     assert found.grade == "poor"
-    assert "units of cameras.toml" in found.reasons[0]
+    assert "the translations of cameras.toml are" in found.reasons[0]
+    said = re.search(r"([\d.]+) times too (large|small)", found.reasons[0])
+    assert said is not None
+    assert float(said[1]) == pytest.approx(max(units, 1.0 / units), rel=0.1)
+    assert said[2] == ("large" if units > 1.0 else "small")
 
 
 def test_another_keypoint_set_is_not_taken_for_wrong_units(dancer, trials, calibration):
