@@ -380,7 +380,7 @@ class Tracker:
         self._step = _Step(found, sight if used else None, t, gap)
         self._held = estimates[-1]
         if self._size is not None and newest is not None and self._size.wants(t):
-            self._looked = (t, self._slots.seen[newest].copy())
+            self._looked = (t, self._slots.seen[newest].astype(float))
         for estimate in estimates:
             if estimate.state == "tracking":
                 self._tracked = estimate.t
