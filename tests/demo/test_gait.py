@@ -29,6 +29,10 @@ class Knowing:
         self.until = 0.0
         self._spline = CubicSpline(np.arange(len(q)) / RATE, q)
 
+    @property
+    def seen(self) -> float:
+        return self.until
+
     def course(self) -> Any:
         return self
 
