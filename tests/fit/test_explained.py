@@ -135,6 +135,7 @@ def test_a_child_is_followed_at_once_and_is_as_large_as_they_are(scene, monkeypa
     small = Small(scene.skeleton, scene.keypoints, scene.rig, child)
     unknown = Subject.generic(scene.skeleton, scene.keypoints)
     tracker, rng, live = Tracker(scene.skeleton, scene.rig, scene.keypoints, unknown), np.random.default_rng(0), []
+    tracker.warm_up()
     compiled = [function._cache_size() for function in (Window.step, Window.advance)]
     for t in times(0.0, 1.0):
         live.append(tracker.update(t, small.views(t, 2.0, rng))[0])
