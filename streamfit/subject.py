@@ -21,7 +21,7 @@ DEFAULT_NOISE = 6.0
 """Keypoint noise (px at 2048 wide) where no calibration has measured it."""
 PERSISTENT = 0.5
 """Share of a keypoint's error that is still there 80 ms later, where no calibration has measured it."""
-APART = 0.03
+APART = 0.06
 """s: clocks that differ by more are not the fit's to correct: views are put right before they become instants."""
 SKIN = 0.004
 """m that a keypoint wanders on its body: skin motion, joint centres that are no fixed points."""
