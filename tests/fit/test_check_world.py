@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from streamfit.cameras import Rig
-from streamfit.commands.calibrate import load_trial
 from streamfit.commands.level import triangulated
 from streamfit.commands.recording import open_recording
+from streamfit.commands.trials import load_trial
 from streamfit.demo.motions import walk as walk_of
 from streamfit.demo.person import motion
 from streamfit.fit.check_world import person_size, world_findings
