@@ -30,6 +30,8 @@ FEWEST = 3
 UNEXPLAINED = 0.5
 """Share of the points that the fit explains, below which something may be wrong."""
 NICE = 10
+REST = 0.005
+"""s after each fault that was tried, some 4 ms of work: who waits for answers goes first."""
 
 Job = Callable[[], tuple[Cause, ...]]
 
@@ -101,7 +103,8 @@ class Examination:
     def _check_of(self, session: Session) -> InputCheck:
         rig, subject = session.live.rig, session.setup.subject
         if self._check is None or self._check[0] is not rig or self._check[1] is not subject:
-            made = InputCheck(session.setup.skeleton, rig, session.live.keypoints, subject, session.setup.subject_name)
+            setup, keypoints = session.setup, session.live.keypoints
+            made = InputCheck(setup.skeleton, rig, keypoints, subject, setup.subject_name, lambda: time.sleep(REST))
             self._check = (rig, subject, made)
         return self._check[2]
 

@@ -7,7 +7,7 @@ views agree and somebody is there is the cause. It is named only where it wins c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -57,6 +57,9 @@ GAIN, CLEARLY = 0.6, 0.8
 """Times the misfit as sent that a fault's may be to be the cause, and times that of the next fault of another kind."""
 GAINED = 0.25
 """By how much less it must be, too."""
+HIDDEN = 1.0
+"""Misfit of a fault's cameras from which it is tried though the views agree on somebody. Sound views have 0.4 to 0.65
+on average; where sides are exchanged in one of two cameras, or two of six go by each other's names, it is above 1.2."""
 TOLD = 36
 """Points, of the instants looked at, from which faults are tried: few points go together by chance."""
 FEWEST = 12
@@ -139,6 +142,13 @@ class Score(NamedTuple):
         return self.agreed >= AGREE and build.scatter < SOMEBODY and low < build.stature < high and handed
 
 
+def _misfit(score: Score, cameras: Sequence[int]) -> float:
+    """That of some cameras; 0 where they see nothing."""
+    loss = score.loss[list(cameras)]
+    seen = np.isfinite(loss)
+    return float(loss[seen].mean()) + score.unlikely if seen.any() else 0.0
+
+
 NOBODY = Cause(
     "nobody",
     "nobody fits what the detectors send",
@@ -150,8 +160,15 @@ class InputCheck:
     """The check of one session's views, for one rig, keypoint set and subject (in a file `named` so)."""
 
     def __init__(
-        self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject, named: str = "the subject"
+        self,
+        skeleton: Skeleton,
+        rig: Rig,
+        keypoints: KeypointSet,
+        subject: Subject,
+        named: str = "the subject",
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
+        """`rest` is called after each fault that was tried: many are, and others may have work to do."""
         self.rig = subject.rig_for(rig)[0]
         self._lines = Sightlines(self.rig)
         self._shape = PersonShape(skeleton, keypoints, subject)
@@ -159,6 +176,7 @@ class InputCheck:
         self._noise = float(np.median(subject.noise))
         self._known = known_build(subject)
         self._named = named
+        self._rest = rest
 
     def cause(self, seen: Float[np.ndarray, "N C K 3"], thorough: bool = True) -> Cause | None:
         """What is wrong with the views of some instants (px, px, confidence; 0 where missing); None where nothing is,
@@ -178,7 +196,7 @@ class InputCheck:
         tried = given.points >= TOLD and (thorough or not well)
         # views that agree, but of too little to tell whose they are, leave nothing to be better at
         tried &= given.build.is_known or given.agreed < AGREE
-        found = self._tried(seen, columns, given) if tried else None
+        found = self._tried(seen, columns, given, HIDDEN if well else 0.0) if tried else None
         if found is not None:
             return found
         if well:
@@ -252,21 +270,27 @@ class InputCheck:
         worse = (given.cameras < OUT) | (loss > WORSE[0] * usual + WORSE[1])
         return np.flatnonzero(worse).tolist() if worse.sum() <= max(1, len(loss) // 2) else []
 
-    def _tried(self, seen: np.ndarray, columns: np.ndarray, given: Score) -> Cause | None:
-        """The fault without which the views agree on somebody, where one wins clearly."""
-        faults = list(self._faults(columns, self._suspects(given)))
+    def _tried(self, seen: np.ndarray, columns: np.ndarray, given: Score, above: float) -> Cause | None:
+        """The fault without which the views agree on somebody, where one wins clearly.
+
+        Only faults of cameras whose misfit is `above` are tried.
+        """
+        every = self._faults(columns, self._suspects(given))
+        faults = [fault for fault in every if _misfit(given, fault.cameras) > above]
         if len(self.rig.names) == 2 and given.agreed >= AGREE:
             # whatever two cameras see is nearly explained by some size of some picture
             usual = [fault for fault in faults if fault.size in USUAL_SIZES and len(fault.cameras) == 2]
             faults = [*(fault for fault in faults if fault.key != "resolution"), *usual]
-        results = [(self._score(fault.undone(seen), columns), fault) for fault in faults]
+        results = [self._undone(seen, columns, fault) for fault in faults]
         sized = [one for one in results if one[1].size is not None]
         if sized:
             size = min(sized, key=lambda one: one[0].misfit)[1]
             finer = [resized(self.rig, size.cameras, (size.size or 1.0) * by) for by in FINER]
-            results += [(self._score(fault.undone(seen), columns), fault) for fault in finer]
+            results += [self._undone(seen, columns, fault) for fault in finer]
         if (metres := self._units(given)) is not None:
             results.append(metres)
+        if not results:
+            return None
         results.sort(key=lambda one: one[0].misfit)
         best, fault = results[0]
         worst = np.nanmin(best.cameras) if np.isfinite(best.cameras).any() else 0.0
@@ -283,6 +307,11 @@ class InputCheck:
         if others and best.misfit > CLEARLY * min(others):
             return None
         return Cause(fault.key, fault.what, fault.check, fault.camera(self.rig))
+
+    def _undone(self, seen: np.ndarray, columns: np.ndarray, fault: Fault) -> tuple[Score, Fault]:
+        score = self._score(fault.undone(seen), columns)
+        self._rest()
+        return score, fault
 
     def _faults(self, columns: np.ndarray, suspects: Sequence[int]) -> Iterator[Fault]:
         every, mirror = range(len(self.rig.names)), np.searchsorted(columns, self._mirror[columns])
