@@ -14,7 +14,7 @@ from streamfit.cameras import Rig
 from streamfit.daemon.instants import Instant
 from streamfit.daemon.session import Session
 from streamfit.fit.check_inputs import Cause, InputCheck
-from streamfit.fit.check_names import named_anew, named_apart
+from streamfit.fit.check_names import Seen, named_anew, named_apart
 from streamfit.subject import Subject
 
 OFTEN, SELDOM, LONGEST = 1.0, 2.0, 16.0
@@ -27,6 +27,8 @@ SPAN, NAMES_SPAN = 1.5, 10.0
 """s of views that are looked at, and of names."""
 FEWEST = 3
 """Instants."""
+LATEST, NAMED = 24, 100
+"""Instants that are looked at, spread evenly over those spans."""
 UNEXPLAINED = 0.5
 """Share of the points that the fit explains, below which something may be wrong."""
 NICE = 10
@@ -111,18 +113,27 @@ class Examination:
 
 def causes(instants: Sequence[Instant], check: InputCheck, thorough: bool) -> tuple[Cause, ...]:
     """What is wrong with the latest instants (names: with all of them)."""
-    named = [(i.t, [(view.camera, view.person, view.xyc) for view in i.views]) for i in instants]
-    if (anew := named_anew(named)) is not None:
+    if (anew := named_anew(_seen(_spread(instants, NAMED)))) is not None:
         return (anew,)
     since = instants[-1].t - SPAN
-    latest = [i for i in instants if i.t >= since]
-    if (apart := named_apart([row for row in named if row[0] >= since], check)) is not None:
+    latest = _spread([i for i in instants if i.t >= since], LATEST)
+    if (apart := named_apart(_seen(latest), check)) is not None:
         return (apart,)
     persons = Counter(view.person for i in latest for view in i.views)
     if not persons:
         return ()
     cause = check.cause(views_of(latest, persons.most_common(1)[0][0], len(check.rig.names)), thorough)
     return () if cause is None else (cause,)
+
+
+def _spread(instants: Sequence[Instant], most: int) -> list[Instant]:
+    """At most so many of them, evenly, with the first and the last."""
+    chosen = np.unique(np.linspace(0, len(instants) - 1, min(most, len(instants))).astype(int))
+    return [instants[i] for i in chosen]
+
+
+def _seen(instants: Sequence[Instant]) -> list[tuple[float, list[Seen]]]:
+    return [(i.t, [(view.camera, view.person, view.xyc) for view in i.views]) for i in instants]
 
 
 def views_of(instants: Sequence[Instant], person: str, cameras: int) -> np.ndarray:
