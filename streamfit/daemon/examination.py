@@ -1,8 +1,7 @@
-"""Examine what a session receives, now and then on a thread of low priority, by trying what may be wrong."""
+"""Examine what a session receives, now and then on a thread of its own, by trying what may be wrong."""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import Counter
@@ -31,7 +30,6 @@ LATEST, NAMED = 24, 100
 """Instants that are looked at, spread evenly over those spans."""
 UNEXPLAINED = 0.5
 """Share of the points that the fit explains, below which something may be wrong."""
-NICE = 10
 REST = 0.005
 """s after each fault that was tried, some 4 ms of work: who waits for answers goes first."""
 
@@ -39,14 +37,12 @@ Job = Callable[[], tuple[Cause, ...]]
 
 
 def beside(job: Callable[[], None]) -> None:
-    """Run on a thread of low priority, which nothing waits for."""
+    """Run on a thread which nothing waits for.
 
-    def run() -> None:
-        if hasattr(os, "setpriority"):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        job()
-
-    threading.Thread(target=run, name="examination", daemon=True).start()
+    Its priority is the others': of a lower one, on busy cores, it would be kept from running while it holds the
+    interpreter's lock, and everybody with it.
+    """
+    threading.Thread(target=job, name="examination", daemon=True).start()
 
 
 class Examination:
