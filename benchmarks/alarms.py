@@ -17,7 +17,7 @@ from typing import Any
 
 from streamfit.cameras import Rig
 from streamfit.daemon.alarms import Watched
-from streamfit.daemon.conditions import session_conditions
+from streamfit.daemon.checks import session_conditions
 from streamfit.daemon.examination import Examination
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.session import Session

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.daemon.threads import single_threaded
+from streamfit.daemon.jax_runtime import single_threaded
 
 single_threaded()
 

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.daemon.threads import single_threaded
+from streamfit.daemon.jax_runtime import single_threaded
 
 single_threaded()
 

@@ -19,7 +19,7 @@ import numpy as np
 import zmq
 
 from streamfit.session.mcap_file import read_session
-from streamfit.wire.packing import VERSION, decode_array, decode_map, encode
+from streamfit.wire.codec import VERSION, decode_array, decode_map, encode
 
 SESSION = "chaos"
 QUEUED = 100

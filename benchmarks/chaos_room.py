@@ -18,7 +18,7 @@ import zmq
 
 from streamfit.demo.processes import Addresses, free_addresses, process, wait_until_ready, write_config
 from streamfit.session.mcap_file import SessionFile, read_session
-from streamfit.wire.packing import decode_map, encode
+from streamfit.wire.codec import decode_map, encode
 
 HERE = Path(__file__).parent
 READY, PATIENCE = 180.0, 15.0

@@ -16,7 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from streamfit.daemon.threads import single_threaded
+from streamfit.daemon.jax_runtime import single_threaded
 
 single_threaded()
 

@@ -16,7 +16,7 @@ from chaos_room import PATIENCE, Answer, Room
 
 from streamfit.errors import InputError
 from streamfit.session.mcap_file import read_session
-from streamfit.wire.packing import VERSION, encode
+from streamfit.wire.codec import VERSION, encode
 
 BACK = 0.5
 """s from a camera's first message until its views are used in the fit."""

@@ -25,7 +25,7 @@ from streamfit.errors import InputError
 from streamfit.session.mcap_file import read_session
 from streamfit.skeleton import Skeleton
 from streamfit.view.terminal import progress, run
-from streamfit.wire.packing import VERSION, encode
+from streamfit.wire.codec import VERSION, encode
 
 SECONDS = 20.0
 """s of the walk, which is played forwards and backwards."""

@@ -86,7 +86,7 @@ def measure_peer(rounds: int) -> Peer:
 def _triangulated(stream: Stream) -> np.ndarray:
     """The stream's keypoints (T, K, 3), m, ground frame, by robust triangulation; NaN where too few views see one."""
     settings = FitSettings()
-    known = (stream.subject.noise, stream.subject.wander, settings.freedom, settings.confidence_power)
+    known = (stream.subject.noise, stream.subject.sta_sd, settings.dof, settings.confidence_power)
     noise = Noise(*(np.asarray(x, float) for x in known))
     solve = jax.jit(triangulate)
     points = []

@@ -20,7 +20,7 @@ import zmq
 from streamfit.demo.processes import Addresses, free_addresses, process, wait_until_ready, write_config
 from streamfit.errors import InputError
 from streamfit.session.mcap_file import SessionFile
-from streamfit.wire.packing import decode_array, decode_map
+from streamfit.wire.codec import decode_array, decode_map
 
 REPLAY = Path(__file__).parent.parent / "tools" / "replay.py"
 SILENCE = 3.0

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 
-from streamfit.daemon.threads import single_threaded
+from streamfit.daemon.jax_runtime import single_threaded
 
 single_threaded()
 

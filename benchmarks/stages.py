@@ -13,13 +13,13 @@ import zmq
 from stream import Shape, Stream
 
 from streamfit.cameras import Rig
-from streamfit.daemon.consumers import Consumers
-from streamfit.daemon.feed import Feed
-from streamfit.daemon.guard import Guard
+from streamfit.daemon.auth import Authenticator
 from streamfit.daemon.live import IngestSettings, LiveSession
+from streamfit.daemon.page_feed import PageFeed
 from streamfit.daemon.publisher import Publisher
+from streamfit.daemon.subscribers import Subscribers
 from streamfit.fit.clocks import Clocks
-from streamfit.fit.estimate import Estimate, Haste
+from streamfit.fit.estimate import Estimate, Load
 from streamfit.fit.tracker import Sighting, Tracker
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -64,7 +64,7 @@ class Engine:
         context = self._stack.enter_context(zmq.Context())
         socket = self._stack.enter_context(closing(context.socket(zmq.XPUB)))
         socket.bind("inproc://answers")
-        self._publisher = Publisher(socket, Consumers(Guard(None)), Feed())
+        self._publisher = Publisher(socket, Subscribers(Authenticator(None)), PageFeed())
         equipment = (skeleton, stream.rig, stream.keypoints, stream.subject)
         names = [f"s{i}" for i in range(shape.sessions)]
         self._sessions = [LiveSession(n, *equipment, IngestSettings(), 0.1, self._tracker) for n in names]
@@ -114,9 +114,9 @@ class Engine:
         engine = self
 
         class Timed(Tracker):
-            def answer(self, instants: Sequence[Sighting], haste: Haste = Haste.NONE) -> list[Estimate]:
+            def answer(self, instants: Sequence[Sighting], load: Load = Load.NORMAL) -> list[Estimate]:
                 began = time.perf_counter()
-                answered = super().answer(instants, haste)
+                answered = super().answer(instants, load)
                 engine._fitting += time.perf_counter() - began
                 return answered
 

@@ -11,11 +11,11 @@ from streamfit.demo.detector import detect
 from streamfit.demo.motions import RATE, walk
 from streamfit.demo.person import Motion, motion, true_subject
 from streamfit.demo.room import room
-from streamfit.fit.exchange import mirrored
+from streamfit.fit.check_sides import mirrored
 from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
-from streamfit.wire.packing import VERSION, encode
+from streamfit.wire.codec import VERSION, encode
 
 SESSION = "bench"
 SEED = 11

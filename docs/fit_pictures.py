@@ -159,7 +159,7 @@ def weights_figure() -> Figure:
     figure = new_figure(9.0, 3.4)
     left, right = figure.subplots(1, 2)
     for confidence, colour in ((1.0, BLUE), (0.6, GREEN), (0.3, ORANGE)):
-        noise = Noise(np.full(1, sd), np.full(1, 1e-4), np.array(settings.freedom), np.array(settings.confidence_power))
+        noise = Noise(np.full(1, sd), np.full(1, 1e-4), np.array(settings.dof), np.array(settings.confidence_power))
         middle = np.asarray(one.centre)[0]
         seen = [np.array([[[middle[0] + x, middle[1], confidence]]]) for x in off]
         weight = [float(view_terms(one, place[None, None], s, noise).weight[0, 0]) for s in seen]

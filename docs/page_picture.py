@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from playwright.sync_api import sync_playwright
 
-from streamfit.daemon.threads import single_threaded
+from streamfit.daemon.jax_runtime import single_threaded
 
 single_threaded()
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from streamfit.cli import cli
 from streamfit.daemon.config import Config
-from streamfit.wire import published
+from streamfit.wire import schema
 
-BASES = (published.Sent, published.Published, published.Kinematics)
+BASES = (schema.Sent, schema.Published, schema.Kinematics)
 PAGE = Path(__file__).with_name("reference.md")
 
 
@@ -23,16 +23,16 @@ def page() -> str:
         "# Reference",
         "Made from the program's types by `docs/reference.py`; a test sees to it that the two agree.",
         "## Messages",
-        _text(published).partition("\n\n")[2],
+        _text(schema).partition("\n\n")[2],
         "### Sent to the daemon",
-        *(_message(kind) for kind in published.INGEST),
+        *(_message(kind) for kind in schema.INGEST),
         "### Published",
         "Two frames: the topic, UTF-8, and the message.",
-        *(_message(kind) for kind in published.PUBLISHED),
+        *(_message(kind) for kind in schema.PUBLISHED),
         "### Control",
         "A request has `v`, `type` (the operation) and `id`; the reply `v`, `type`, `id`, `ok`, and `result`, or "
         f"`error`: `code` and `message`. Codes: {_codes()}.",
-        _table(("operation", "request", "result"), [(f"`{n}`", *row) for n, row in published.OPERATIONS.items()]),
+        _table(("operation", "request", "result"), [(f"`{n}`", *row) for n, row in schema.OPERATIONS.items()]),
         "## Configuration",
         "TOML. Paths are relative to the file.",
         *(_section(name, field.annotation) for name, field in Config.model_fields.items() if not field.exclude),
@@ -47,14 +47,14 @@ def _message(kind: type) -> str:
     base = max(
         (b for b in BASES if b is not kind and _keys(b) <= _keys(kind)), key=lambda b: len(_keys(b)), default=None
     )
-    inherited = _keys(base) if base is not None and kind is not published.Published else set()
+    inherited = _keys(base) if base is not None and kind is not schema.Published else set()
     rows = [
-        (f"`{key}`", *_described(hint, key not in published.LATER))
+        (f"`{key}`", *_described(hint, key not in schema.LATER))
         for key, hint in hints.items()
         if key not in inherited or key == "type"
     ]
-    rows = [row for row in rows if row[0] != "`type`" or kind is published.Published]
-    also = f" And what `{base.__name__}` has." if base in (published.Kinematics,) else ""
+    rows = [row for row in rows if row[0] != "`type`" or kind is schema.Published]
+    also = f" And what `{base.__name__}` has." if base in (schema.Kinematics,) else ""
     return f"#### {kind.__name__}\n\n{_text(kind)}{also}\n\n" + _table(("key", "type", ""), rows)
 
 

@@ -224,7 +224,7 @@ def calibrate(
     from dataclasses import replace
 
     from streamfit.commands.calibrate import METHODS, CalibrateOptions, calibrate_sessions, report, summary
-    from streamfit.fit.anatomy import Build
+    from streamfit.fit.shape_prior import Build
 
     options = CalibrateOptions(METHODS[METHODS.index(method)], Build(stature, mass), bundle_adjust, minutes)
     descent = options.first_order
@@ -514,7 +514,7 @@ def _say(report: dict[str, Any], words: str, as_json: bool) -> None:
 
 
 def _prepare_jax() -> None:
-    from streamfit.daemon.threads import single_threaded
+    from streamfit.daemon.jax_runtime import single_threaded
 
     single_threaded()
 

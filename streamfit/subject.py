@@ -24,7 +24,7 @@ PERSISTENT = 0.5
 APART = 0.06
 """s: clocks that differ by more are not the fit's to correct: views are put right before they become instants."""
 SKIN = 0.004
-"""m that a keypoint wanders on its body: skin motion, joint centres that are no fixed points."""
+"""m that a keypoint moves about its body (soft-tissue artefact): skin, joint centres that are no fixed points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class RefinedRig:
 @dataclass(frozen=True, eq=False)
 class Subject:
     """Scale per group; per keypoint an offset (m, in its scaled body's frame), a noise (px at 2048 wide), how far it
-    may be from its place (`wander`, m per axis) and was found to be (`displacement`, the same at least), and which
+    may be from its place (`sta_sd`, m per axis) and was found to be (`sta_rms`, the same at least), and which
     share of its error is still there 80 ms later (0..1).
 
     A keypoint sits at scale x position + offset in its body. `refined` holds the rigs that calibration refined;
@@ -68,8 +68,8 @@ class Subject:
     scale: dict[str, float]
     offsets: np.ndarray
     noise: np.ndarray
-    wander: np.ndarray
-    displacement: np.ndarray
+    sta_sd: np.ndarray
+    sta_rms: np.ndarray
     persistent: np.ndarray
     bodies: tuple[str, ...]
     """The body that each keypoint is on; "" in files of before, which did not say."""
@@ -88,8 +88,8 @@ class Subject:
             scale=dict.fromkeys(skeleton.groups, factor),
             offsets=np.zeros((count, 3)),
             noise=np.full(count, DEFAULT_NOISE),
-            wander=np.hypot(keypoints.sd, SKIN),
-            displacement=np.hypot(keypoints.sd, SKIN),
+            sta_sd=np.hypot(keypoints.sd, SKIN),
+            sta_rms=np.hypot(keypoints.sd, SKIN),
             persistent=np.full(count, PERSISTENT),
             bodies=keypoints.bodies,
             fit={"method": "generic"} | ({} if stature is None else {"stature": stature}),
@@ -136,8 +136,8 @@ class Subject:
             if names.count(name) > 1:
                 raise InputError(f"{source}: two [[keypoint]] tables are named {name!r}; calibrate again")
         places = [numbers(row, "offset", (3,), f"{source}: keypoint {row['name']!r}") for row in rows]
-        spread = {key: _positive(rows, key, source) for key in ("noise", "wander")}
-        found = [{"displacement": row["wander"]} | row for row in rows]  # subjects of before had the one for both
+        rows = [_renamed(row) for row in rows]
+        spread = {key: _positive(rows, key, source) for key in ("noise", "sta_sd", "sta_rms")}
         persistent = [numbers(row, "persistent", (), f"{source}: keypoint {row['name']!r}") for row in rows]
         own = Subject(
             skeleton=skeleton.name,
@@ -146,7 +146,6 @@ class Subject:
             scale=factors,
             offsets=np.reshape(places, (-1, 3)),
             **spread,
-            displacement=_positive(found, "displacement", source),
             persistent=np.clip(persistent, 0.0, 1.0),
             bodies=tuple(str(row.get("body", "")) for row in rows),
             refined=tuple(
@@ -183,8 +182,8 @@ class Subject:
             keypoints=keypoints.names,
             offsets=carried(np.zeros((count, 3)), self.offsets),
             noise=carried(np.full(count, DEFAULT_NOISE), self.noise),
-            wander=carried(spread, self.wander),
-            displacement=carried(spread, self.displacement),
+            sta_sd=carried(spread, self.sta_sd),
+            sta_rms=carried(spread, self.sta_rms),
             persistent=carried(np.full(count, PERSISTENT), self.persistent),
             bodies=keypoints.bodies,
         )
@@ -201,17 +200,17 @@ class Subject:
                     "body": body,
                     "offset": offset.tolist(),
                     "noise": float(noise),
-                    "wander": float(wander),
-                    "displacement": float(displacement),
+                    "sta_sd": float(sta_sd),
+                    "sta_rms": float(sta_rms),
                     "persistent": float(persistent),
                 }
-                for name, body, offset, noise, wander, displacement, persistent in zip(
+                for name, body, offset, noise, sta_sd, sta_rms, persistent in zip(
                     self.keypoints,
                     self.bodies,
                     self.offsets,
                     self.noise,
-                    self.wander,
-                    self.displacement,
+                    self.sta_sd,
+                    self.sta_rms,
                     self.persistent,
                     strict=True,
                 )
@@ -272,6 +271,13 @@ def _fit(tables: dict[str, Any], source: str) -> dict[str, Any]:
     if not isinstance(fit, dict):
         raise InputError(f"{source}: 'fit' must be a table; calibrate again")
     return fit
+
+
+def _renamed(row: dict[str, Any]) -> dict[str, Any]:
+    """A keypoint's table with today's keys: `sta_sd` was `wander`, and `sta_rms` `displacement`, or the same."""
+    old = {"sta_sd": row.get("wander"), "sta_rms": row.get("displacement", row.get("wander"))}
+    row = {key: value for key, value in old.items() if value is not None} | row
+    return {"sta_rms": row["sta_sd"]} | row if "sta_sd" in row else row
 
 
 def _positive(rows: list[dict[str, Any]], key: str, source: str) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from streamfit.cameras import Camera, Rig
-from streamfit.daemon.compilations import make_room_for_compilations
+from streamfit.daemon.compile_queue import make_room_for_compilations
 from streamfit.skeleton import KeypointSet, Skeleton
 
 # a shell ignores Ctrl-C for what it starts in the background, and that is inherited: processes under test heed it

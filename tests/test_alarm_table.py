@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from streamfit.cameras import Rig
-from streamfit.daemon.conditions import UNUSABLE
+from streamfit.daemon.checks import UNUSABLE
 from streamfit.fit.check_inputs import NOBODY
 from streamfit.fit.input_faults import name_faults, picture_faults, side_faults
 
 ROOT = Path(__file__).parents[1]
-CODE = [ROOT / "streamfit" / name for name in ("daemon/conditions.py", "daemon/alarms.py")]
+CODE = [ROOT / "streamfit" / name for name in ("daemon/checks.py", "daemon/alarms.py")]
 CHECKS = [ROOT / "streamfit" / "fit" / name for name in ("check_inputs.py", "check_names.py")]
 
 

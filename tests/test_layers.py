@@ -70,7 +70,7 @@ def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
     assert rooms <= allowed
 
 
-@pytest.mark.parametrize("name", ["threads.py", "notify.py", "__init__.py"])
+@pytest.mark.parametrize("name", ["jax_runtime.py", "notify.py", "__init__.py"])
 def test_what_runs_before_jax_does_not_import_it(name: str) -> None:
     assert not {m for m in imported(PACKAGE / "daemon" / name) if m.startswith(("jax", "streamfit"))}
 

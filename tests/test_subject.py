@@ -36,8 +36,8 @@ def subject(skeleton, keypoints, refined):
     return replace(
         generic,
         offsets=rng.normal(0, 0.01, generic.offsets.shape),
-        wander=rng.uniform(0.003, 0.02, count),
-        displacement=rng.uniform(0.02, 0.03, count),
+        sta_sd=rng.uniform(0.003, 0.02, count),
+        sta_rms=rng.uniform(0.02, 0.03, count),
         persistent=rng.uniform(0.0, 1.0, count),
         refined=(refined,),
         fit={"method": "bilevel", "steps": 3},
@@ -53,7 +53,7 @@ def test_text_round_trip(subject, skeleton, keypoints):
     assert again.scale == subject.scale
     assert again.fit == subject.fit
     assert (again.skeleton, again.keypoint_set, again.keypoints) == ("rajagopal", "halpe26", keypoints.names)
-    for name in ("offsets", "noise", "wander", "displacement", "persistent"):
+    for name in ("offsets", "noise", "sta_sd", "sta_rms", "persistent"):
         np.testing.assert_array_equal(getattr(again, name), getattr(subject, name))
     (one,), (before,) = again.refined, subject.refined
     assert one.sessions == ("walk", "stand")
@@ -68,10 +68,17 @@ def test_text_round_trip(subject, skeleton, keypoints):
     assert again.to_toml() == subject.to_toml()
 
 
-def test_a_subject_of_before_displacements_were_noted_can_be_read(subject, skeleton, keypoints):
-    text = "\n".join(line for line in subject.to_toml().splitlines() if not line.startswith("displacement"))
+def test_a_subject_with_the_keys_of_before_can_be_read(subject, skeleton, keypoints):
+    text = subject.to_toml().replace("sta_sd =", "wander =").replace("sta_rms =", "displacement =")
     again = Subject.from_toml(text, skeleton, keypoints)
-    np.testing.assert_array_equal(again.displacement, subject.wander)
+    np.testing.assert_array_equal(again.sta_sd, subject.sta_sd)
+    np.testing.assert_array_equal(again.sta_rms, subject.sta_rms)
+
+
+def test_a_subject_of_before_both_were_noted_can_be_read(subject, skeleton, keypoints):
+    text = "\n".join(line for line in subject.to_toml().splitlines() if not line.startswith("sta_rms"))
+    again = Subject.from_toml(text.replace("sta_sd =", "wander ="), skeleton, keypoints)
+    np.testing.assert_array_equal(again.sta_rms, subject.sta_sd)
 
 
 def test_a_subject_without_refined_cameras_has_none_when_read_again(subject, skeleton, keypoints):
@@ -179,7 +186,7 @@ def without(table: str):
         (lambda t: t.replace('name = "nose"', "name = 3"), "no 'name'"),
         (lambda t: t.replace("noise = 6.0", "noise = -1.0", 1), "noise"),
         (lambda t: t.replace("noise = 6.0", "noise = nan", 1), "noise"),
-        (lambda t: t.replace("wander = 0", "wander = -0", 1), "wander"),
+        (lambda t: t.replace("sta_sd = 0", "sta_sd = -0", 1), "sta_sd"),
         (lambda t: t.replace("persistent = 0", 'persistent = "long"  # 0', 1), "persistent"),
         (lambda t: t.replace("cam_3 = 0.003", 'cam_3 = "late"'), "clock.*cam_3"),
         (lambda t: t.replace("cam_3 = 0.003", ""), "clock.*cam_3"),
@@ -209,7 +216,7 @@ def test_another_order_of_the_same_points_is_the_same_subject(subject, skeleton,
     )
     again = Subject.from_toml(subject.to_toml(), skeleton, other)
     assert again.keypoints == other.names
-    for name in ("offsets", "noise", "wander", "displacement", "persistent"):
+    for name in ("offsets", "noise", "sta_sd", "sta_rms", "persistent"):
         np.testing.assert_array_equal(getattr(again, name), getattr(subject, name)[order])
     np.testing.assert_allclose(again.places(skeleton, other), subject.places(skeleton, keypoints)[order])
 
@@ -226,7 +233,7 @@ def test_with_another_set_shared_points_keep_what_is_known_and_the_others_are_as
         old = keypoints.names.index(name)
         if new == 0:
             np.testing.assert_array_equal(again.offsets[new], np.zeros(3))
-            assert again.wander[new] == pytest.approx(np.hypot(coco.sd[new], SKIN))
+            assert again.sta_sd[new] == pytest.approx(np.hypot(coco.sd[new], SKIN))
         else:
             np.testing.assert_array_equal(again.offsets[new], subject.offsets[old])
             assert again.persistent[new] == subject.persistent[old]

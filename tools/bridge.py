@@ -15,7 +15,7 @@ from streamfit.client.steady_time import SteadyTime
 from streamfit.errors import InputError
 from streamfit.session.extras import needed
 from streamfit.view.terminal import run
-from streamfit.wire.packing import decode_array
+from streamfit.wire.codec import decode_array
 
 UNITS = {"rad": "radians", "m": "meters"}
 TYPES = {"rad": "Angle", "m": "Position"}

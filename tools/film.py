@@ -15,7 +15,7 @@ from typing import Any
 import click
 import zmq
 
-from streamfit.daemon.threads import single_threaded
+from streamfit.daemon.jax_runtime import single_threaded
 
 single_threaded()
 
@@ -30,8 +30,8 @@ from streamfit.files import read_text  # noqa: E402
 from streamfit.session.mcap_file import SessionWriter  # noqa: E402
 from streamfit.skeleton import KeypointSet  # noqa: E402
 from streamfit.view.terminal import Show, progress, run  # noqa: E402
+from streamfit.wire.codec import VERSION, encode  # noqa: E402
 from streamfit.wire.messages import KeypointsMessage, decode_ingest  # noqa: E402
-from streamfit.wire.packing import VERSION, encode  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / ".venv-mediapipe" / "bin" / "python"

@@ -25,8 +25,8 @@ from streamfit.errors import InputError
 from streamfit.session.mcap_file import SessionMessage
 from streamfit.session.recorder import Recorder
 from streamfit.view.terminal import run
+from streamfit.wire.codec import encode
 from streamfit.wire.endpoints import is_local
-from streamfit.wire.packing import encode
 
 LISTEN = "tcp://127.0.0.1:5580"
 SILENCE = 1.0  # s without an answer after `end` that closes the recording

@@ -16,7 +16,7 @@ from streamfit.client.connect import connect
 from streamfit.errors import InputError
 from streamfit.session.mcap_file import SessionFile, read_session
 from streamfit.view.terminal import run
-from streamfit.wire.packing import encode
+from streamfit.wire.codec import encode
 
 UNDER_WAY = 32  # instants that may wait for their answer
 Message = dict[str, Any]

@@ -12,10 +12,10 @@ import numpy as np
 from streamfit.commands.recording import open_recording
 from streamfit.commands.trials import Loaded, load_trials, with_clocks
 from streamfit.errors import InputError
-from streamfit.fit.anatomy import Build
 from streamfit.fit.calibrate import fit_bilevel
 from streamfit.fit.calibration import Calibration, Fit, Progress, finish
 from streamfit.fit.first_order import FirstOrderSettings, fit_first_order
+from streamfit.fit.shape_prior import Build
 from streamfit.fit.trial import Trial
 from streamfit.fit.two_stage import fit_two_stage
 from streamfit.fit.verdict import Verdict, judge

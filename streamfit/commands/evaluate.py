@@ -20,23 +20,23 @@ from streamfit.commands.fit_report import LIMITS, make_folder
 from streamfit.commands.forward_times import ForwardTimes, said_of
 from streamfit.commands.live_fit import Fitted, Motion, fit_recording
 from streamfit.commands.recording import Recording, open_recording, started_apart
-from streamfit.commands.sightings import Sightings, sightings
 from streamfit.commands.stick_figure import StickFigure
 from streamfit.commands.videos import open_videos
-from streamfit.daemon.instants import Instant
+from streamfit.commands.view_table import Sightings, sightings
+from streamfit.daemon.frame_assembler import Instant
 from streamfit.errors import InputError
 from streamfit.fit.calibration import Fit, Movement, finish
 from streamfit.fit.clock_search import clocks_of
+from streamfit.fit.diagnostics import Finding
 from streamfit.fit.estimate import View
-from streamfit.fit.evidence import Finding
+from streamfit.fit.initial_scale import measured_subject
 from streamfit.fit.offline import fit_offline
-from streamfit.fit.stature import measured_subject
 from streamfit.fit.trial import Trial
 from streamfit.fit.two_stage import fit_two_stage
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 from streamfit.view.report import Picture, render_report
-from streamfit.view.terminal import Show
+from streamfit.view.terminal import ProgressCallback
 
 LAG = 0.1  # s, of the smoothed topic: the daemon's own
 TRIANGULATION = "triangulation"
@@ -49,7 +49,7 @@ class Case:
     recording: Recording
     skeleton: Skeleton
     subject: Subject
-    show: Show
+    show: ProgressCallback
 
     @cached_property
     def instants(self) -> list[Instant]:
@@ -116,7 +116,7 @@ def evaluate_session(
     skeleton: str = "rajagopal",
     videos: Sequence[str] = (),
     methods: Sequence[str] | None = None,
-    show: Show = lambda what, share: None,
+    show: ProgressCallback = lambda what, share: None,
 ) -> dict[str, Any]:
     """Compare the methods on a session; write tables, pictures and report into `output`. InputError.
 

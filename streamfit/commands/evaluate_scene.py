@@ -9,9 +9,9 @@ import numpy as np
 
 from streamfit.cameras import Rig
 from streamfit.commands.evaluate_tables import Method, Tracked
-from streamfit.commands.sightings import Sightings
 from streamfit.commands.stick_figure import StickFigure
 from streamfit.commands.videos import Video
+from streamfit.commands.view_table import Sightings
 from streamfit.fit.calibration import Movement
 from streamfit.skeleton import Skeleton
 

@@ -12,7 +12,7 @@ from streamfit.cameras import REFERENCE_WIDTH
 from streamfit.commands.evaluate_gait import spatiotemporal
 from streamfit.commands.fit_report import LIMITS
 from streamfit.commands.recording import Recording
-from streamfit.commands.sightings import Sightings
+from streamfit.commands.view_table import Sightings
 from streamfit.fit.calibration import Movement
 from streamfit.fit.metrics import CONFIDENT, Consistency
 from streamfit.skeleton import Skeleton

@@ -6,8 +6,8 @@ import numpy as np
 
 from streamfit.commands.evaluate_scene import Scene
 from streamfit.commands.evaluate_tables import quartiles
-from streamfit.commands.sightings import points_at
 from streamfit.commands.stick_figure import BENDS, in_pixels
+from streamfit.commands.view_table import points_at
 from streamfit.fit.metrics import CONFIDENT
 from streamfit.view.plots.overlay import View
 

@@ -12,15 +12,15 @@ from matplotlib.colors import to_rgb
 from streamfit.cameras import Rig
 from streamfit.commands.live_fit import Fitted, Motion
 from streamfit.commands.recording import Recording
-from streamfit.commands.sightings import points_at
 from streamfit.commands.stick_figure import StickFigure, in_pixels
 from streamfit.commands.videos import Video
+from streamfit.commands.view_table import points_at
 from streamfit.errors import InputError
 from streamfit.session.extras import needed
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
 from streamfit.view.plots.style import SIDES
-from streamfit.view.terminal import Show
+from streamfit.view.terminal import ProgressCallback
 
 LONGEST = 1280
 """px, of a film's longer edge: it is for looking at."""
@@ -41,7 +41,7 @@ def write_films(
     fitted: Fitted,
     skeleton: Skeleton,
     subject: Subject,
-    show: Show,
+    show: ProgressCallback,
 ) -> list[Path]:
     """A film CAMERA.mp4 of each video, in which the best known pose is drawn as that camera's lens sees it. InputError.
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from streamfit.commands.recording import Recording
-from streamfit.daemon.instants import Arrival
+from streamfit.daemon.frame_assembler import Arrival
 from streamfit.fit.check_world import world_findings
+from streamfit.fit.diagnostics import Finding
 from streamfit.fit.estimate import View
-from streamfit.fit.evidence import Finding
 from streamfit.fit.input_findings import input_findings, name_findings
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject

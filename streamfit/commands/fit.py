@@ -13,7 +13,7 @@ from streamfit.commands.recording import Recording, open_recording, started_apar
 from streamfit.commands.videos import open_videos
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
-from streamfit.view.terminal import Show
+from streamfit.view.terminal import ProgressCallback
 
 
 def fit_session(
@@ -25,7 +25,7 @@ def fit_session(
     cameras: Sequence[str] | None = None,
     person: str | None = None,
     skeleton: str = "rajagopal",
-    show: Show = lambda what, share: None,
+    show: ProgressCallback = lambda what, share: None,
     exports: Sequence[str] = (),
     videos: Sequence[str] = (),
     offsets: Sequence[str] = (),

@@ -17,8 +17,8 @@ from streamfit.commands.forward_times import said_of
 from streamfit.commands.live_fit import Fitted
 from streamfit.commands.recording import Recording
 from streamfit.commands.rrd import write_rrd
-from streamfit.commands.sightings import sightings
 from streamfit.commands.stick_figure import StickFigure
+from streamfit.commands.view_table import sightings
 from streamfit.errors import InputError
 from streamfit.fit.clock_search import clocks_of
 from streamfit.fit.metrics import Consistency

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from streamfit.daemon.instants import Instant
+from streamfit.daemon.frame_assembler import Instant
 from streamfit.session.opensim import segments
 
 RESUME = 1.0

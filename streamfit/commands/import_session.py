@@ -17,9 +17,9 @@ from streamfit.imports.detections.timeline import Instant
 from streamfit.imports.marker_sets import read_markers
 from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.view.terminal import Show
+from streamfit.view.terminal import ProgressCallback
+from streamfit.wire.codec import VERSION, encode
 from streamfit.wire.messages import is_name
-from streamfit.wire.packing import VERSION, encode
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ImportOptions:
     """Of the pictures that were calibrated, px."""
 
 
-def import_source(source: Path, output: Path, options: ImportOptions, show: Show) -> str:
+def import_source(source: Path, output: Path, options: ImportOptions, show: ProgressCallback) -> str:
     """Import what `source` is to what `output` is; what was done, in words. Raises InputError.
 
     A folder of detections becomes a session, a calibration `cameras.toml`, a marker set a keypoint set.
@@ -64,7 +64,7 @@ def _marker_set(source: Path, output: Path) -> str:
     return "\n".join(lines)
 
 
-def _session(source: Path, output: Path, options: ImportOptions, show: Show) -> str:
+def _session(source: Path, output: Path, options: ImportOptions, show: ProgressCallback) -> str:
     parts = find_parts(source)
     files = options.calibration or tuple(parts.calibration)
     if not files:
@@ -83,7 +83,12 @@ def _session(source: Path, output: Path, options: ImportOptions, show: Show) -> 
 
 
 def _write_session(
-    output: Path, rig: Rig, keypoints: KeypointSet, recording: Recording, shifted: Collection[str], show: Show
+    output: Path,
+    rig: Rig,
+    keypoints: KeypointSet,
+    recording: Recording,
+    shifted: Collection[str],
+    show: ProgressCallback,
 ) -> None:
     name = output.stem if is_name(output.stem) else "imported"
     try:

@@ -9,9 +9,9 @@ from streamfit.commands.recording import open_recording
 from streamfit.commands.trials import load_trial
 from streamfit.errors import InputError
 from streamfit.fit.check_world import WALKED, nearest_axis
+from streamfit.fit.initialise_trial import triangulate_slots
 from streamfit.fit.residuals import Noise
 from streamfit.fit.settings import FitSettings
-from streamfit.fit.start import triangulate_slots
 from streamfit.fit.trial import Trial, lay_out
 from streamfit.fit.triangulate import Points
 from streamfit.fit.upright import upright
@@ -54,7 +54,7 @@ def triangulated(trial: Trial, keypoints: KeypointSet) -> np.ndarray:
     count = len(keypoints.names)
     layout = lay_out([trial], count, settings.spacing, settings.persistence, slots=1)
     spread = np.hypot(keypoints.sd, SKIN)
-    noise = Noise(np.full(count, DEFAULT_NOISE), spread, np.float64(settings.freedom), np.float64(0.0))
+    noise = Noise(np.full(count, DEFAULT_NOISE), spread, np.float64(settings.dof), np.float64(0.0))
     *_, found = triangulate_slots(layout, noise, depth=None)
     assert isinstance(found, Points), "triangulation ends with its result"
     there = np.isfinite(layout.t[:, 0])

@@ -10,10 +10,10 @@ import numpy as np
 
 from streamfit.commands.forward_times import ForwardTimes, Jump
 from streamfit.commands.recording import Recording
-from streamfit.daemon.instants import Arrival
+from streamfit.daemon.frame_assembler import Arrival
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
-from streamfit.view.terminal import Show
+from streamfit.view.terminal import ProgressCallback
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,9 @@ class Fitted:
     """Where the times of the recording do not go on."""
 
 
-def fit_recording(recording: Recording, skeleton: Skeleton, subject: Subject, lag: float, show: Show) -> Fitted:
+def fit_recording(
+    recording: Recording, skeleton: Skeleton, subject: Subject, lag: float, show: ProgressCallback
+) -> Fitted:
     """Run the live engine over a recording."""
     live = recording.live(skeleton, subject, lag)
     show("compiling", 0.0)

@@ -7,22 +7,22 @@ import numpy as np
 
 from streamfit.commands.forward_times import ForwardTimes
 from streamfit.commands.live_fit import Fitted, Motion
+from streamfit.commands.offline_gait import gait_of
 from streamfit.commands.recording import Recording
-from streamfit.commands.whole_gait import gait_of
 from streamfit.daemon import answers
-from streamfit.daemon.instants import Instant
+from streamfit.daemon.frame_assembler import Instant
 from streamfit.fit.calibration import finish
 from streamfit.fit.estimate import View
+from streamfit.fit.initial_scale import measured_subject
 from streamfit.fit.offline import fit_offline
-from streamfit.fit.stature import measured_subject
 from streamfit.fit.trial import Trial
 from streamfit.gait import FootEvent, Step
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
-from streamfit.view.terminal import Show
+from streamfit.view.terminal import ProgressCallback
 
 
-def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: Show) -> Fitted:
+def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: ProgressCallback) -> Fitted:
     """Fit a recording with all its instants at once. Instants that no view is near are left out. InputError."""
     live = recording.live(skeleton, subject)
     times = ForwardTimes()
@@ -51,7 +51,7 @@ def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: 
     )
 
 
-def whole_trial(recording: Recording, skeleton: Skeleton, subject: Subject, show: Show) -> Trial:
+def whole_trial(recording: Recording, skeleton: Skeleton, subject: Subject, show: ProgressCallback) -> Trial:
     """A recording as its instants with their views."""
     return _trial(recording, list(recording.played(recording.live(skeleton, subject), show)))
 

@@ -11,13 +11,13 @@ import numpy as np
 from streamfit.cameras import Rig
 from streamfit.commands.clock_offsets import parse_offsets
 from streamfit.commands.forward_times import ForwardTimes
-from streamfit.daemon.instants import Instant
+from streamfit.daemon.frame_assembler import Instant
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.errors import InputError
 from streamfit.session.mcap_file import SessionFile, read_session
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
-from streamfit.view.terminal import Show
+from streamfit.view.terminal import ProgressCallback
 from streamfit.wire.messages import KeypointsMessage, Rejected, ViewMessage, decode_ingest, has_several
 
 DEFAULT_PERSON = "0"
@@ -72,7 +72,7 @@ class Recording:
     def played(
         self,
         live: LiveSession,
-        show: Show = lambda what, share: None,
+        show: ProgressCallback = lambda what, share: None,
         times: ForwardTimes | None = None,
     ) -> Iterator[Instant]:
         """The instants that the live engine makes of it, each message arriving when it was recorded to.
@@ -81,7 +81,7 @@ class Recording:
         """
         yield from map((times or ForwardTimes()).of, self._as_sent(live, show))
 
-    def _as_sent(self, live: LiveSession, show: Show) -> Iterator[Instant]:
+    def _as_sent(self, live: LiveSession, show: ProgressCallback) -> Iterator[Instant]:
         for done, (message, arrival) in enumerate(self._shifted(), start=1):
             yield from _timed_out(live, arrival)
             live.feed(self._used(message), arrival)

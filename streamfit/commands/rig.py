@@ -17,7 +17,7 @@ from streamfit.rig.intrinsics import Intrinsics, fit_intrinsics
 from streamfit.rig.views import Watched, watch
 from streamfit.rig.world import on_the_board
 from streamfit.view.plots.rig import Seen, coverage_figure, rig_figure
-from streamfit.view.terminal import Show, named_source
+from streamfit.view.terminal import ProgressCallback, named_source
 
 COVERAGE, VIEWS, ERROR = 0.5, 15, 1.0
 """Share of the picture, views, and px: what a camera should have at least, or at most."""
@@ -40,7 +40,7 @@ class RigOptions:
     live: float = 60.0
 
 
-def calibrate_rig(sources: Sequence[str], output: Path, options: RigOptions, show: Show) -> str:
+def calibrate_rig(sources: Sequence[str], output: Path, options: RigOptions, show: ProgressCallback) -> str:
     """Calibrate the cameras of `CAMERA=SOURCE`; writes `output` and two pictures beside it. What was found, in words.
 
     Raises InputError, also where there is an `output` already.

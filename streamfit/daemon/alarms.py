@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from streamfit.daemon.conditions import WINDOW, Condition, Growth, session_conditions
+from streamfit.daemon.checks import WINDOW, Condition, Growth, session_conditions
 from streamfit.daemon.examination import Examination
-from streamfit.daemon.pulse import Pulse
+from streamfit.daemon.loop_lag import LoopLag
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.solver import Solver
 from streamfit.daemon.status import Health
@@ -75,7 +75,7 @@ class Watched:
 class Alarms:
     """What somebody should look after, in words. `look` is to be called several times a second."""
 
-    def __init__(self, health: Health, sessions: Callable[[], Sessions | None], solver: Solver, pulse: Pulse):
+    def __init__(self, health: Health, sessions: Callable[[], Sessions | None], solver: Solver, pulse: LoopLag):
         self._health, self._sessions, self._solver, self._pulse = health, sessions, solver, pulse
         self._daemon = Watched("")
         self._watched: dict[str, Watched] = {}

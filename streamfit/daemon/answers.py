@@ -1,4 +1,4 @@
-"""Estimates as the maps that are published."""
+"""Estimates as the maps that are schema."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from streamfit.fit.estimate import Estimate
 from streamfit.gait import Contacts, FootEvent, Step
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
-from streamfit.wire import published
-from streamfit.wire.packing import VERSION
+from streamfit.wire import schema
+from streamfit.wire.codec import VERSION
 
 Answer = tuple[str, dict[str, Any]]
 """A topic and its payload, but for `seq`, which the publisher adds."""
@@ -19,7 +19,7 @@ Answer = tuple[str, dict[str, Any]]
 
 def model(session: str, person: str, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject) -> Answer:
     """What every vector of this person's other messages means."""
-    payload: published.Model = {
+    payload: schema.Model = {
         **_head("model", session, person),
         "coordinates": list(skeleton.coordinates),
         "units": list(skeleton.units),
@@ -40,13 +40,13 @@ def kinematics(session: str, person: str, estimate: Estimate, contacts: Contacts
 
 def smoothed(session: str, person: str, estimate: Estimate, contacts: Contacts | None, lag: float) -> Answer:
     """The same instant again, `lag` s later; `latency` is yet to be added."""
-    payload: published.Smoothed = {**_motion("smoothed", session, person, estimate, contacts), "lag": lag}
+    payload: schema.Smoothed = {**_motion("smoothed", session, person, estimate, contacts), "lag": lag}
     return _answer(payload)
 
 
 def bodies(session: str, person: str, estimate: Estimate) -> Answer:
     """Where the bodies and keypoints are, in the world frame of the cameras."""
-    payload: published.Bodies = {
+    payload: schema.Bodies = {
         **_head("bodies", session, person),
         "t": estimate.t,
         "position": estimate.position,
@@ -58,7 +58,7 @@ def bodies(session: str, person: str, estimate: Estimate) -> Answer:
 
 def gait(session: str, person: str, event: FootEvent, detected: float, to_ground: np.ndarray) -> Answer:
     """A foot event; `to_ground` (3, 3) takes world vectors to the ground frame."""
-    payload: published.Gait = {
+    payload: schema.Gait = {
         **_head("gait", session, person),
         "event": event.kind,
         "side": event.side,
@@ -72,7 +72,7 @@ def gait(session: str, person: str, event: FootEvent, detected: float, to_ground
 
 def steps(session: str, person: str, step: Step) -> Answer:
     """What a foot strike closes."""
-    payload: published.Steps = {
+    payload: schema.Steps = {
         **_head("steps", session, person),
         "side": step.side,
         "t": step.t,
@@ -90,18 +90,16 @@ def steps(session: str, person: str, step: Step) -> Answer:
     return _answer(payload)
 
 
-def _head(kind: str, session: str, person: str) -> published.Published:
+def _head(kind: str, session: str, person: str) -> schema.Published:
     return {"v": VERSION, "type": kind, "session": session, "person": person}
 
 
-def _answer(payload: published.Published) -> Answer:
+def _answer(payload: schema.Published) -> Answer:
     return f"{payload['type']}/{payload['session']}/{payload['person']}", {**payload}
 
 
-def _motion(
-    kind: str, session: str, person: str, estimate: Estimate, contacts: Contacts | None
-) -> published.Kinematics:
-    payload: published.Kinematics = {
+def _motion(kind: str, session: str, person: str, estimate: Estimate, contacts: Contacts | None) -> schema.Kinematics:
+    payload: schema.Kinematics = {
         **_head(kind, session, person),
         "t": estimate.t,
         "q": estimate.q,

@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import replace
 
-from streamfit.daemon.instants import Arrival, Instant
+from streamfit.daemon.frame_assembler import Arrival, Instant
 
 MAX_INSTANTS = 32  # as many as tools/replay.py has under way at most
 MAX_AGE = 0.5  # s of capture time; no window reaches farther back

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import zmq
 import zmq.asyncio
 
-from streamfit.daemon.allowance import Allowance
-from streamfit.daemon.guard import Guard
-from streamfit.daemon.senders import Sender
+from streamfit.daemon.auth import Authenticator
+from streamfit.daemon.rate_limit import TokenBucket
+from streamfit.daemon.reputation import Sender
 from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.setup import changed_setup
@@ -56,9 +56,9 @@ class Host(Protocol):
 class Control:
     """Serves a ROUTER socket; clients are REQ or DEALER, with or without the empty frame of REQ."""
 
-    def __init__(self, socket: zmq.asyncio.Socket, host: Host, guard: Guard):
-        self._socket, self._host, self._guard = socket, host, guard
-        self._allowance = Allowance(HEAVY_TIME, HEAVY_SHARE)
+    def __init__(self, socket: zmq.asyncio.Socket, host: Host, authenticator: Authenticator):
+        self._socket, self._host, self._authenticator = socket, host, authenticator
+        self._allowance = TokenBucket(HEAVY_TIME, HEAVY_SHARE)
         self._reloading = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting = 0
@@ -86,9 +86,9 @@ class Control:
             has_waited = coming.done()
             frames = await coming
             began = time.monotonic()
-            sender = self._guard.sender(frames[-1])
-            if not self._guard.admits(frames[-1], sender):
-                self._guard.reject(sender, Counter(["revoked"]))
+            sender = self._authenticator.sender(frames[-1])
+            if not self._authenticator.admits(frames[-1], sender):
+                self._authenticator.reject(sender, Counter(["revoked"]))
                 continue
             task = asyncio.create_task(self._serve(frames, sender))
             self._tasks.add(task)
@@ -113,7 +113,7 @@ class Control:
             if request is None:
                 sender.note(False, now)
             if error.code == "bad_request":
-                self._guard.reject(sender, Counter(["bad_request"]))
+                self._authenticator.reject(sender, Counter(["bad_request"]))
             reply = encode_error(request, error)
         except InputError as error:
             reply = encode_error(request, ControlError("bad_file", str(error)))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from streamfit.cameras import Rig
-from streamfit.daemon.instants import Instant
+from streamfit.daemon.frame_assembler import Instant
 from streamfit.daemon.session import Session
 from streamfit.fit.check_inputs import Cause, InputCheck
 from streamfit.fit.check_names import Seen, named_anew, named_apart

@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 
-from streamfit.daemon.instants import Instant
+from streamfit.daemon.frame_assembler import Instant
 from streamfit.fit.estimate import View
 
 MAX_SECONDS = 60.0

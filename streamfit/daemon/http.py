@@ -10,15 +10,15 @@ from aiohttp import WSCloseCode, web
 
 from streamfit.cameras import Rig
 from streamfit.daemon.control import Control
-from streamfit.daemon.feed import Feed
 from streamfit.daemon.metrics import CONTENT_TYPE, Metrics
+from streamfit.daemon.page_feed import PageFeed
+from streamfit.daemon.same_origin import SameOrigin
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.status import Health
-from streamfit.daemon.visitors import Visitors
 from streamfit.errors import InputError
 from streamfit.skeleton import Skeleton
+from streamfit.wire.codec import finite
 from streamfit.wire.control import ControlError, Request
-from streamfit.wire.packing import finite
 
 SHUTDOWN = 0.5  # s for requests that are still being answered
 PING = 10.0  # s between two looks whether a page is still there
@@ -37,7 +37,7 @@ class HttpServer:
         status: Callable[[], dict[str, Any]],
         sessions: Callable[[], Sessions | None],
         control: Control,
-        feed: Feed,
+        feed: PageFeed,
     ):
         self._health, self._metrics, self._status = health, metrics, status
         self._sessions, self._control, self._feed = sessions, control, feed
@@ -57,7 +57,7 @@ class HttpServer:
     async def start(self, bind: str, ingest: str) -> str:
         """Listen on HOST:PORT; the address that is listened on. `ingest` is shown to who waits. Raises InputError."""
         host, _, port = bind.rpartition(":")
-        self._visitors, self._ingest = Visitors(bind), ingest
+        self._visitors, self._ingest = SameOrigin(bind), ingest
         await self._runner.setup()
         site = web.TCPSite(self._runner, host.strip("[]"), int(port), shutdown_timeout=SHUTDOWN)
         try:

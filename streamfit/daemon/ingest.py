@@ -9,12 +9,12 @@ from collections.abc import Callable
 import zmq
 import zmq.asyncio
 
-from streamfit.daemon.guard import Guard
-from streamfit.daemon.senders import Sender
+from streamfit.daemon.auth import Authenticator
+from streamfit.daemon.reputation import Sender
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.status import Health
+from streamfit.wire.codec import MAX_BYTES
 from streamfit.wire.messages import Rejected, decode_ingest
-from streamfit.wire.packing import MAX_BYTES
 
 log = logging.getLogger(__name__)
 BATCH = 16  # messages between two turns of the event loop
@@ -32,9 +32,13 @@ class Ingest:
     """
 
     def __init__(
-        self, socket: zmq.asyncio.Socket, health: Health, guard: Guard, sessions: Callable[[], Sessions | None]
+        self,
+        socket: zmq.asyncio.Socket,
+        health: Health,
+        authenticator: Authenticator,
+        sessions: Callable[[], Sessions | None],
     ):
-        self._socket, self._health, self._guard, self._sessions = socket, health, guard, sessions
+        self._socket, self._health, self._authenticator, self._sessions = socket, health, authenticator, sessions
         self._reported: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -50,7 +54,7 @@ class Ingest:
             coming = asyncio.ensure_future(self._socket.recv_multipart(copy=False))
             has_waited = coming.done()
             frames = await coming
-            sender = self._guard.sender(frames[0])
+            sender = self._authenticator.sender(frames[0])
             self._take(frames, sender, time.monotonic())
             if not has_waited:
                 return 0.0
@@ -63,7 +67,7 @@ class Ingest:
     def _take(self, frames: list[zmq.Frame], sender: Sender, arrival: float) -> None:
         sessions = self._sessions()
         try:
-            if not self._guard.admits(frames[0], sender):
+            if not self._authenticator.admits(frames[0], sender):
                 raise Rejected("revoked", "a message of a client whose key is gone")
             if sessions is None:
                 raise Rejected("starting", "a message came before the daemon was ready")
@@ -80,7 +84,7 @@ class Ingest:
             sender.note(True, arrival)
             unused = sessions.take(message, payload, arrival, sender)
             if unused:
-                self._guard.reject(sender, unused)
+                self._authenticator.reject(sender, unused)
         except Rejected as error:
             self._reject(sessions, error, sender, arrival)
         except Exception:
@@ -88,7 +92,7 @@ class Ingest:
             self._reject(sessions, Rejected("internal", "see the log"), sender, arrival)
 
     def _reject(self, sessions: Sessions | None, error: Rejected, sender: Sender, now: float) -> None:
-        self._guard.reject(sender, Counter([error.reason]))
+        self._authenticator.reject(sender, Counter([error.reason]))
         session = sessions.by_name.get(error.session) if sessions and error.session else None
         if session is not None:
             session.live.reject(error.reason, error.detail)

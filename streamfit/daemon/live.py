@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from streamfit.cameras import Rig
+from streamfit.daemon.active_persons import ActivePersons
 from streamfit.daemon.answers import Answer
-from streamfit.daemon.fits import Equipment, Fits, TrackerFactory
+from streamfit.daemon.frame_assembler import Arrival, FrameAssembler, Instant, Sync
 from streamfit.daemon.history import History
-from streamfit.daemon.instants import Arrival, Assembler, Instant, Sync
-from streamfit.daemon.roster import Roster
-from streamfit.fit.estimate import Haste, View
+from streamfit.daemon.person_pipelines import Equipment, PersonPipelines, TrackerFactory
+from streamfit.fit.estimate import Load, View
 from streamfit.fit.tracker import Tracker
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -55,13 +55,13 @@ class LiveSession:
         self.rejected: Counter[str] = Counter()
         self.details: dict[str, str] = {}
         self.several = 0
-        self.assembler = Assembler(len(rig.names), ingest.sync, ingest.wait)
+        self.assembler = FrameAssembler(len(rig.names), ingest.sync, ingest.wait)
         self._apart, own = subject.started_apart(rig)
         equipment = Equipment(skeleton, rig, keypoints, own)
         received = partial(_received, self.assembler)
-        self.fits = Fits(name, equipment, lag, tracker_factory, clock, received)
+        self.fits = PersonPipelines(name, equipment, lag, tracker_factory, clock, received)
         self.clock = clock
-        self._roster = Roster()
+        self._roster = ActivePersons()
         self._history = History()
         self._camera_index = {camera: i for i, camera in enumerate(rig.names)}
 
@@ -112,12 +112,12 @@ class LiveSession:
         """Compile everything this session will need; takes seconds the first time."""
         self.fits.prepare()
 
-    def solve(self, *instants: Instant, haste: Haste = Haste.NONE) -> Iterator[list[Answer]]:
+    def solve(self, *instants: Instant, load: Load = Load.NORMAL) -> Iterator[list[Answer]]:
         """The answers to instants as they are ready: topics and payloads, which lack only `seq`.
 
         Several are solved for together, and are of the same persons.
         """
-        return self.fits.solve(instants, haste)
+        return self.fits.solve(instants, load)
 
     def finish(self) -> Iterator[list[Answer]]:
         """The smoothed answers still owed; the next instant starts anew."""
@@ -150,6 +150,6 @@ class LiveSession:
         return Arrival(camera, view.person, at, view.xyc, arrival)
 
 
-def _received(assembler: Assembler) -> float:
+def _received(assembler: FrameAssembler) -> float:
     """The largest capture time of the views that came lately, s."""
     return max((c.last_t for c in assembler.cameras if c.last_t is not None), default=float("-inf"))

@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from streamfit.daemon.alarms import Alarms
 from streamfit.daemon.control import Control
-from streamfit.daemon.durations import Durations
-from streamfit.daemon.pulse import Pulse
+from streamfit.daemon.histogram import Histogram
+from streamfit.daemon.loop_lag import LoopLag
 from streamfit.daemon.session import STAGES, Session
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.status import Health
@@ -47,7 +47,7 @@ class Metrics(Collector):
     """A registry of its own over what the daemon counts anyway, and over its process."""
 
     def __init__(
-        self, health: Health, sessions: Callable[[], Sessions | None], alarms: Alarms, pulse: Pulse, control: Control
+        self, health: Health, sessions: Callable[[], Sessions | None], alarms: Alarms, pulse: LoopLag, control: Control
     ):
         self._health, self._sessions, self._alarms, self._pulse = health, sessions, alarms, pulse
         self._control = control
@@ -160,7 +160,7 @@ def _of_recordings(by_name: dict[str, Session]) -> Iterator[Metric]:
         yield family
 
 
-def _histogram(durations: Durations) -> tuple[list[tuple[str, float]], float]:
+def _histogram(durations: Histogram) -> tuple[list[tuple[str, float]], float]:
     return durations.buckets(), durations.sum
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import zmq
 
-from streamfit.daemon.consumers import Consumers
-from streamfit.daemon.feed import Feed
-from streamfit.wire.packing import encode
+from streamfit.daemon.page_feed import PageFeed
+from streamfit.daemon.subscribers import Subscribers
+from streamfit.wire.codec import encode
 
 POLL = 0.02  # s between two looks for new subscriptions
 MAX_TOPICS = 4096  # whose numbers are remembered, those used last; a forgotten one goes on above all it ever had
@@ -19,7 +19,7 @@ MAX_MODELS = 256
 class Publisher:
     """Sends on an XPUB socket. Numbers begin at the clock's microseconds, or `sequence`: a restart goes on above."""
 
-    def __init__(self, socket: "zmq.Socket[bytes]", consumers: Consumers, feed: Feed, sequence: int = 0):
+    def __init__(self, socket: "zmq.Socket[bytes]", consumers: Subscribers, feed: PageFeed, sequence: int = 0):
         socket.setsockopt(zmq.XPUB_VERBOSER, 1)
         socket.setsockopt(zmq.XPUB_NODROP, 1)
         self._socket, self._consumers, self._feed = socket, consumers, feed

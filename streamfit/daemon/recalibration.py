@@ -20,9 +20,9 @@ from typing import Any
 from streamfit.daemon.progress import Progress
 from streamfit.daemon.session import Session
 from streamfit.errors import InputError
-from streamfit.fit.anatomy import Build
 from streamfit.fit.calibrate import fit_bilevel
 from streamfit.fit.calibration import finish
+from streamfit.fit.shape_prior import Build
 from streamfit.fit.trial import Trial
 from streamfit.fit.verdict import judge
 from streamfit.skeleton import KeypointSet, Skeleton

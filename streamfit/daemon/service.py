@@ -14,22 +14,21 @@ from typing import Any
 
 from streamfit.daemon.alarms import Alarms
 from streamfit.daemon.answers import Answer
-from streamfit.daemon.beside import prepare
-from streamfit.daemon.compilations import on_compilation
+from streamfit.daemon.background_compile import prepare
+from streamfit.daemon.checkpoint import Checkpoint
+from streamfit.daemon.compile_queue import on_compilation
 from streamfit.daemon.config import Config, load_config
-from streamfit.daemon.consumers import Consumers
 from streamfit.daemon.control import Control
-from streamfit.daemon.feed import Feed
-from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.http import HttpServer
 from streamfit.daemon.ingest import Ingest
-from streamfit.daemon.keeper import Keeper
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.logs import set_up_logs
+from streamfit.daemon.loop_lag import LoopLag
 from streamfit.daemon.metrics import Metrics
 from streamfit.daemon.notify import notify, watchdog_interval
+from streamfit.daemon.page_feed import PageFeed
+from streamfit.daemon.person_pipelines import TrackerFactory
 from streamfit.daemon.publisher import Publisher
-from streamfit.daemon.pulse import Pulse
 from streamfit.daemon.recalibration import Recalibration
 from streamfit.daemon.recording import record_settings
 from streamfit.daemon.reloading import reload_on
@@ -39,6 +38,7 @@ from streamfit.daemon.setup import Setup, load_setup
 from streamfit.daemon.sockets import Sockets
 from streamfit.daemon.solver import Solver
 from streamfit.daemon.status import Health, changes, keep_telling, status
+from streamfit.daemon.subscribers import Subscribers
 from streamfit.errors import InputError
 from streamfit.fit.tracker import Tracker
 from streamfit.wire.control import ControlError
@@ -85,7 +85,7 @@ class Daemon:
         self.endpoints: dict[str, str] = {}
         self.sessions: Sessions | None = None
         self.solver = Solver(lambda: self.sessions.all() if self.sessions else [], self._publish)
-        self._pulse = Pulse()
+        self._pulse = LoopLag()
         self._alarms = Alarms(self.health, lambda: self.sessions, self.solver, self._pulse)
         self._recalibration = Recalibration(self.solver.call)
         self._tracker_factory = tracker_factory
@@ -100,13 +100,13 @@ class Daemon:
             stack.callback(self.solver.close)
             self._sockets = Sockets(self.config, self._keys)
             stack.callback(self._sockets.close)
-            guard = self._sockets.guard
-            self._consumers = Consumers(guard)
-            self._keeper = await asyncio.to_thread(Keeper, self.config, self.health)
+            authenticator = self._sockets.authenticator
+            self._consumers = Subscribers(authenticator)
+            self._keeper = await asyncio.to_thread(Checkpoint, self.config, self.health)
             stack.callback(self._keeper.close)
-            feed = Feed()
+            feed = PageFeed()
             self._publisher = Publisher(self._sockets.publish, self._consumers, feed, self._keeper.sequence)
-            control = Control(self._sockets.control, self, guard)
+            control = Control(self._sockets.control, self, authenticator)
             metrics = Metrics(self.health, lambda: self.sessions, self._alarms, self._pulse, control)
             server = HttpServer(self.health, metrics, self.status, lambda: self.sessions, control, feed)
             stack.push_async_callback(server.stop)
@@ -116,9 +116,9 @@ class Daemon:
             tasks = [
                 asyncio.create_task(service)
                 for service in (
-                    Ingest(self._sockets.ingest, self.health, guard, lambda: self.sessions).run(),
+                    Ingest(self._sockets.ingest, self.health, authenticator, lambda: self.sessions).run(),
                     control.run(),
-                    guard.run(),
+                    authenticator.run(),
                     self.solver.run(),
                     self._publisher.serve_subscriptions(),
                     keep_telling(self._seen, lambda: self._publisher.send("status", self.status())),
@@ -138,8 +138,12 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         """What the status topic says, but for `seq`."""
-        guard = self._sockets.guard
-        peers = {"peers": guard.status(), "refused": guard.refused, "consumers": self._consumers.status()}
+        authenticator = self._sockets.authenticator
+        peers = {
+            "peers": authenticator.status(),
+            "refused": authenticator.refused,
+            "consumers": self._consumers.status(),
+        }
         return {**status(self.health, self.sessions, self._alarms.texts), **peers}
 
     def calibrate(self, session: Session, seconds: float) -> float:

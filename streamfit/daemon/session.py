@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.backlog import Backlog
-from streamfit.daemon.durations import Durations
-from streamfit.daemon.instants import Instant
+from streamfit.daemon.frame_assembler import Instant
+from streamfit.daemon.histogram import Histogram
 from streamfit.daemon.live import LiveSession
 from streamfit.daemon.progress import Progress
 from streamfit.daemon.recording import Recording
-from streamfit.daemon.senders import Sender
+from streamfit.daemon.reputation import Sender
 from streamfit.daemon.setup import Setup
 from streamfit.wire.messages import KeypointsMessage
 
@@ -25,7 +25,7 @@ STAGES = ("decode", "assemble", "queue", "fit", "smooth", "publish")
 
 
 @dataclass(frozen=True, eq=False)
-class UnderWay:
+class SolverJob:
     """What the solver has begun for a session: the stages still to come, and of how many instants; 0 at its end."""
 
     stages: Iterator[list[Answer]]
@@ -46,15 +46,15 @@ class Session:
         self.recording: Recording | None = None
         self.models: dict[str, bytes] = {}
         self.calibration: Progress | None = None
-        self.under_way: UnderWay | None = None
+        self.under_way: SolverJob | None = None
         self.ending: asyncio.Future[None] | None = None
         self.opened = time.monotonic()
         self.last_message = self.opened
         self.last_t = float("-inf")
         self.instants = 0
         self.answered = 0
-        self.stages = {stage: Durations() for stage in STAGES}
-        self.latency = Durations()
+        self.stages = {stage: Histogram() for stage in STAGES}
+        self.latency = Histogram()
         self.latencies: deque[float] = deque(maxlen=RECENT_ANSWERS)
         self.turns: deque[tuple[float, int]] = deque(maxlen=RECENT_ANSWERS)
         """When the solver had answered how many instants."""

@@ -5,11 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from streamfit.daemon.beside import prepare
-from streamfit.daemon.fits import TrackerFactory
+from streamfit.daemon.background_compile import prepare
 from streamfit.daemon.live import IngestSettings, LiveSession
+from streamfit.daemon.person_pipelines import TrackerFactory
 from streamfit.daemon.recording import Recording, RecordSettings
-from streamfit.daemon.senders import Sender
+from streamfit.daemon.reputation import Sender
 from streamfit.daemon.session import Session
 from streamfit.daemon.setup import Setup
 from streamfit.wire.control import ControlError

@@ -6,8 +6,8 @@ from typing import Any
 import zmq
 import zmq.asyncio
 
+from streamfit.daemon.auth import Authenticator
 from streamfit.daemon.config import Config
-from streamfit.daemon.guard import Guard
 from streamfit.errors import InputError
 from streamfit.wire.clients import Clients
 from streamfit.wire.security import ServerKeys, asks_for_keys, secure_server, start_authenticator
@@ -32,7 +32,7 @@ class Sockets:
         self._context = zmq.Context()
         self._keys = keys
         clients = Clients(keys.clients) if keys else None
-        self.guard = Guard(clients)
+        self.authenticator = Authenticator(clients)
         self._authenticator = start_authenticator(self._context, clients) if clients else None
         self.ingest = zmq.asyncio.Socket(self._context, zmq.PULL)
         self.publish: zmq.Socket[bytes] = zmq.Socket(self._context, zmq.XPUB)
@@ -59,7 +59,7 @@ class Sockets:
 
     def reload_clients(self) -> None:
         """Read the clients' keys again now; it is done every second anyway."""
-        self.guard.refresh()
+        self.authenticator.refresh()
 
     def close(self) -> None:
         """Send what is still to be sent, for a moment, and close."""
@@ -80,7 +80,7 @@ class Sockets:
         try:
             socket.bind(endpoint)
             if is_foreign:
-                self.guard.watch_over(int(self.endpoints[name].rpartition(":")[2]))
+                self.authenticator.watch_over(int(self.endpoints[name].rpartition(":")[2]))
         except zmq.ZMQError as error:
             problem = f"[{name}] bind = {endpoint!r}"
             if error.errno == errno.EADDRINUSE:

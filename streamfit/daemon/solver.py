@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from streamfit.daemon.answers import Answer
-from streamfit.daemon.senders import Sender
-from streamfit.daemon.session import Session, UnderWay
-from streamfit.fit.estimate import Haste
+from streamfit.daemon.reputation import Sender
+from streamfit.daemon.session import Session, SolverJob
+from streamfit.fit.estimate import Load
 
 log = logging.getLogger(__name__)
 THREAD = "solver"
@@ -91,12 +91,12 @@ class Solver:
         except TimeoutError:
             pass
 
-    def _begin(self, session: Session) -> UnderWay:
+    def _begin(self, session: Session) -> SolverJob:
         instants = session.backlog.take()
         if not instants:
-            return UnderWay(session.live.finish())
+            return SolverJob(session.live.finish())
         session.note_taken(instants)
-        return UnderWay(session.live.solve(*instants, haste=self._haste(session)), len(instants))
+        return SolverJob(session.live.solve(*instants, load=self._load_of(session)), len(instants))
 
     def _must_give_way(self) -> bool:
         """Whether there is somebody who should not wait for all of what is under way."""
@@ -118,10 +118,10 @@ class Solver:
             if s.backlog or s.under_way or (s.ending is not None and not s.ending.done()):
                 yield s
 
-    def _haste(self, session: Session) -> Haste:
+    def _load_of(self, session: Session) -> Load:
         if session.backlog:
-            return Haste.MUCH
-        return Haste.SOME if self._load > BUSY else Haste.NONE
+            return Load.OVERLOADED
+        return Load.BUSY if self._load > BUSY else Load.NORMAL
 
     def _note_work(self, began: float) -> None:
         """The thread has worked since `began`, and before that had nothing to do."""
@@ -163,7 +163,7 @@ class Solver:
         """Where a sender's next turn begins, in s of use that are fair to all."""
         return max(self._fair, self._used.get(sender, self._fair))
 
-    async def _go_on(self, session: Session, under_way: UnderWay) -> None:
+    async def _go_on(self, session: Session, under_way: SolverJob) -> None:
         """Publish what is solved as it comes, up to its end or, where this gives way to others, of its next stage.
 
         So the solver goes on with what is less urgent, and nobody waits for more than one person of another session.

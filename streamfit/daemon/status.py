@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from streamfit.daemon.cadence import RECENT
+from streamfit.daemon.camera_stream import RECENT
 from streamfit.daemon.session import Session
 from streamfit.daemon.sessions import Sessions
-from streamfit.wire import published
-from streamfit.wire.packing import VERSION
+from streamfit.wire import schema
+from streamfit.wire.codec import VERSION
 
 LOOK = 0.1
 """s between two looks for a change."""
@@ -39,7 +39,7 @@ class Health:
     alarms: dict[str, str] = field(default_factory=dict)
 
 
-def status(health: Health, sessions: Sessions | None, alarms: list[str]) -> published.Status:
+def status(health: Health, sessions: Sessions | None, alarms: list[str]) -> schema.Status:
     """The payload of the `status` topic but for `seq`."""
     by_name = sessions.by_name if sessions else {}
     return {
@@ -55,7 +55,7 @@ def status(health: Health, sessions: Sessions | None, alarms: list[str]) -> publ
     }
 
 
-def session_status(session: Session) -> published.SessionStatus:
+def session_status(session: Session) -> schema.SessionStatus:
     """What the status says of one session. Times in s, residuals in px.
 
     A camera's `offset_t` is how far its clock is ahead of the median camera's, `drift` (s/s) how that grows; both are

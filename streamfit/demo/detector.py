@@ -12,7 +12,7 @@ from streamfit.demo.motions import RATE
 from streamfit.demo.occlusion import body_balls, hidden
 from streamfit.demo.person import Motion
 from streamfit.demo.room import project
-from streamfit.fit.exchange import mirrored
+from streamfit.fit.check_sides import mirrored
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 
@@ -28,7 +28,7 @@ class Errors:
     """
 
     spread: float = 1.86
-    freedom: float = 1.6
+    dof: float = 1.6
     hiding: float = 3.0
     persistence: float = 0.08
     moods: float = 0.2
@@ -71,7 +71,7 @@ def _noise(depth: np.ndarray, errors: Errors, draw: np.random.Generator) -> np.n
     size = depth.shape
     plane = _persistent((*size, 2), errors.persistence, draw)
     mood = ndtr(_persistent(size, errors.moods, draw))
-    tail = np.sqrt(errors.freedom / chi2.ppf(np.clip(mood, 1e-6, None), errors.freedom))
+    tail = np.sqrt(errors.dof / chi2.ppf(np.clip(mood, 1e-6, None), errors.dof))
     scale = errors.spread * (1.0 + (errors.hiding - 1.0) * depth)
     return np.asarray(plane * (scale * np.minimum(tail, 150.0))[..., None])
 

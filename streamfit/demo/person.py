@@ -7,7 +7,7 @@ import numpy as np
 from streamfit.demo.motions import RATE
 from streamfit.demo.posing import PosedPoints
 from streamfit.demo.steps import Event
-from streamfit.fit.exchange import mirrored
+from streamfit.fit.check_sides import mirrored
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import DEFAULT_NOISE, PERSISTENT, SKIN, Subject
 
@@ -44,8 +44,8 @@ def true_subject(skeleton: Skeleton, keypoints: KeypointSet, seed: int = 1) -> S
         scale=dict(_SCALE),
         offsets=np.sqrt(0.5) * (own + common) * _SPREAD * keypoints.sd[:, None],
         noise=np.full(len(keypoints.names), DEFAULT_NOISE),
-        wander=np.full(len(keypoints.names), SKIN),
-        displacement=np.full(len(keypoints.names), SKIN),
+        sta_sd=np.full(len(keypoints.names), SKIN),
+        sta_rms=np.full(len(keypoints.names), SKIN),
         persistent=np.full(len(keypoints.names), PERSISTENT),
         bodies=keypoints.bodies,
         fit={"method": "truth"},

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from streamfit.daemon.threads import cache_folder
+from streamfit.daemon.jax_runtime import cache_folder
 from streamfit.errors import InputError
 from streamfit.session.mcap_file import SessionWriter, read_session
 

@@ -11,7 +11,7 @@ from streamfit.demo.person import Motion, motion, true_subject
 from streamfit.demo.room import room
 from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.wire.packing import VERSION, encode
+from streamfit.wire.codec import VERSION, encode
 
 KEYPOINTS = "movi87"
 SESSION = "demo"

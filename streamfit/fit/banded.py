@@ -25,7 +25,7 @@ class Factor(NamedTuple):
     """Lower Cholesky factor: diagonal blocks, and for each the three blocks below it (transposed)."""
 
     diagonal: Float[Array, "M D D"]
-    beyond: Float[Array, "M 3 D D"]
+    off_diagonal: Float[Array, "M 3 D D"]
 
 
 def eliminate(
@@ -35,9 +35,9 @@ def eliminate(
     lower = jnp.linalg.cholesky(front[0, 0])
     size = lower.shape[0]
     right = front[0, 1:].transpose(1, 0, 2).reshape(size, 3 * size)
-    beyond = solve_triangular(lower, right, lower=True)
-    update = (beyond.T @ beyond).reshape(3, size, 3, size).transpose(0, 2, 1, 3)
-    return lower, beyond.reshape(size, 3, size).transpose(1, 0, 2), update
+    off_diagonal = solve_triangular(lower, right, lower=True)
+    update = (off_diagonal.T @ off_diagonal).reshape(3, size, 3, size).transpose(0, 2, 1, 3)
+    return lower, off_diagonal.reshape(size, 3, size).transpose(1, 0, 2), update
 
 
 def factorise(bands: Float[Array, "M 4 D D"]) -> Factor:
@@ -46,38 +46,38 @@ def factorise(bands: Float[Array, "M 4 D D"]) -> Factor:
 
     def step(front: Array, row: Array) -> tuple[Array, tuple[Array, Array]]:
         front = front.at[0].add(row)
-        lower, beyond, update = eliminate(front)
+        lower, off_diagonal, update = eliminate(front)
         rest = jnp.zeros_like(front).at[:3, :3].set(front[1:, 1:] - update)
-        return rest, (lower, beyond)
+        return rest, (lower, off_diagonal)
 
     zero = jnp.zeros((WIDTH, WIDTH, size, size), bands.dtype)
-    _, (diagonal, beyond) = jax.lax.scan(step, zero, bands)
-    return Factor(diagonal, beyond)
+    _, (diagonal, off_diagonal) = jax.lax.scan(step, zero, bands)
+    return Factor(diagonal, off_diagonal)
 
 
 def forward(factor: Factor, right: Float[Array, "M D R"]) -> Float[Array, "M D R"]:
     """Solve L y = right. The squared norm of y's columns is right' A^-1 right: a variance."""
 
     def step(carry: Array, inputs: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        lower, beyond, b = inputs
+        lower, off_diagonal, b = inputs
         y = solve_triangular(lower, b - carry[0], lower=True)
-        carry = jnp.concatenate([carry[1:], jnp.zeros_like(carry[:1])]) + jnp.einsum("kij,ir->kjr", beyond, y)
+        carry = jnp.concatenate([carry[1:], jnp.zeros_like(carry[:1])]) + jnp.einsum("kij,ir->kjr", off_diagonal, y)
         return carry, y
 
     zero = jnp.zeros((3, *right.shape[1:]), right.dtype)
-    return jax.lax.scan(step, zero, (factor.diagonal, factor.beyond, right))[1]
+    return jax.lax.scan(step, zero, (factor.diagonal, factor.off_diagonal, right))[1]
 
 
 def backward(factor: Factor, right: Float[Array, "M D R"]) -> Float[Array, "M D R"]:
     """Solve L' x = right."""
 
     def step(carry: Array, inputs: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        lower, beyond, y = inputs
-        x = solve_triangular(lower, y - jnp.einsum("kij,kjr->ir", beyond, carry), lower=True, trans=1)
+        lower, off_diagonal, y = inputs
+        x = solve_triangular(lower, y - jnp.einsum("kij,kjr->ir", off_diagonal, carry), lower=True, trans=1)
         return jnp.concatenate([x[None], carry[:-1]]), x
 
     zero = jnp.zeros((3, *right.shape[1:]), right.dtype)
-    return jax.lax.scan(step, zero, (factor.diagonal, factor.beyond, right), reverse=True)[1]
+    return jax.lax.scan(step, zero, (factor.diagonal, factor.off_diagonal, right), reverse=True)[1]
 
 
 def multiply(bands: Float[Array, "M 4 D D"], x: Float[Array, "M D"]) -> Float[Array, "M D"]:

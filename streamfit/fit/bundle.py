@@ -37,7 +37,7 @@ def camera_prior(layout: Layout, held: float = 1.0) -> np.ndarray:
     own = np.repeat([TURN, SHIFT, CLOCK], [3, 3, 1]) ** -2.0 * held
     information = np.diag(np.tile(own, rigs * cameras))
     for r in range(rigs):
-        sees = layout.share[layout.rig == r].any((0, 1))
+        sees = layout.decorrelation[layout.rig == r].any((0, 1))
         rows = _unseen_motions(layout.lenses.rotation[r], layout.lenses.translation[r], sees)
         at = slice(r * cameras * CAMERA, (r + 1) * cameras * CAMERA)
         information[at, at] += FIXED * rows.T @ rows

@@ -17,22 +17,22 @@ import scipy.linalg
 
 from streamfit.errors import InputError
 from streamfit.fit.ahead import compile_ahead
-from streamfit.fit.anatomy import Build, shape_prior
-from streamfit.fit.bilevel import Bilevel, SharedPrior, Step
 from streamfit.fit.bundle import calibrated_cameras, camera_prior, refined_rigs
 from streamfit.fit.calibration import Calibration, Fit, Progress, ShapePosterior, Stage, finish
-from streamfit.fit.joint import STEPS, State, descend
+from streamfit.fit.gauss_newton import STEPS, State, descend
+from streamfit.fit.initial_scale import overall_scale
+from streamfit.fit.initialise_trial import first_controls, triangulate_slots
 from streamfit.fit.linearise import CAMERA, Data, Linearise, Measure, Shared
 from streamfit.fit.metrics import CONFIDENT, Consistency
+from streamfit.fit.motion_prior import MotionPrior
 from streamfit.fit.movements import movements_of
-from streamfit.fit.noise import keypoint_noise, keypoint_wander, persistent_share
+from streamfit.fit.noise_em import keypoint_noise, keypoint_sta_sd, persistent_share
 from streamfit.fit.posture import Posture, Stand
-from streamfit.fit.prior import MotionPrior
 from streamfit.fit.residuals import Noise, view_terms
+from streamfit.fit.schur_step import Bilevel, SharedPrior, Step
 from streamfit.fit.settings import FitSettings
-from streamfit.fit.standing import pose_of, stands
-from streamfit.fit.start import first_controls, triangulate_slots
-from streamfit.fit.stature import overall_scale
+from streamfit.fit.shape_prior import Build, shape_prior
+from streamfit.fit.static_trial import pose_of, stands
 from streamfit.fit.trial import Layout, Trial, lay_out
 from streamfit.fit.triangulate import Points
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
@@ -64,7 +64,7 @@ def calibrate(
     settings: FitSettings | None = None,
     static: Sequence[str] | None = None,
     refine: bool = False,
-    progress: Progress = lambda what, share: None,
+    progress: Progress = lambda what, fraction: None,
 ) -> Calibration:
     """`fit_bilevel` from its start to its end."""
     return finish(fit_bilevel(trials, skeleton, keypoints, build, settings, static, refine), progress)
@@ -109,7 +109,7 @@ def fit_bilevel(
         return noise._replace(sd=keypoint_noise(layout, step, noise))
 
     def learn_both(step: Step, noise: Noise) -> Noise:
-        return learn(step, noise)._replace(wander=keypoint_wander(layout, step, noise))
+        return learn(step, noise)._replace(sta_sd=keypoint_sta_sd(layout, step, noise))
 
     compiling()
     start, what = (controls, shared, noise), "bundle adjustment" if refine else "fitting"
@@ -126,7 +126,7 @@ def fit_bilevel(
         moved = stand.data.lenses._replace(rotation=cameras.rotation, translation=cameras.translation)
         stand = replace(stand, data=stand.data._replace(lenses=moved))
         pinned = _with_cameras(mean, shape, layout, HELD, cameras.clock)
-        again = (state.step.controls, state.step.shared, state.noise._replace(wander=noise.wander))
+        again = (state.step.controls, state.step.shared, state.noise._replace(sta_sd=noise.sta_sd))
         done = state.number
         for state in descend(model, stand, *again, lambda width: pinned, learn, (), SETTLING):
             yield Stage("fitting", state.number / SETTLING, partial(found, state._replace(number=done + state.number)))
@@ -182,7 +182,7 @@ def check_points(points: Points) -> None:
 def first_noise(keypoints: KeypointSet, settings: FitSettings) -> Noise:
     """The noise of a detector that nobody has measured."""
     count = len(keypoints.names)
-    known = (np.full(count, DEFAULT_NOISE), np.full(count, SKIN), settings.freedom, settings.confidence_power)
+    known = (np.full(count, DEFAULT_NOISE), np.full(count, SKIN), settings.dof, settings.confidence_power)
     return Noise(*(np.asarray(x, float) for x in known))
 
 
@@ -192,7 +192,9 @@ def data_of(layout: Layout, prior: MotionPrior) -> Data:
     diagonal = np.arange(bands.shape[-1])
     bands[:, 0, diagonal, diagonal] += TRACE
     toward = np.zeros((len(bands), bands.shape[-1]))
-    return Data(layout.lenses, layout.rig, layout.seen, layout.place, layout.view_place, layout.share, bands, toward)
+    return Data(
+        layout.lenses, layout.rig, layout.seen, layout.place, layout.view_place, layout.decorrelation, bands, toward
+    )
 
 
 def _with_cameras(
@@ -232,8 +234,8 @@ class _Found:
             scale=dict(zip(skeleton.groups, shared.scale.tolist(), strict=True)),
             offsets=shared.offsets,
             noise=np.asarray(state.noise.sd),
-            wander=np.asarray(state.noise.wander),
-            displacement=np.maximum(keypoint_wander(self.layout, step, state.noise), state.noise.wander),
+            sta_sd=np.asarray(state.noise.sta_sd),
+            sta_rms=np.maximum(keypoint_sta_sd(self.layout, step, state.noise), state.noise.sta_sd),
             persistent=np.where(np.isnan(persistent), self.generic.persistent, persistent),
             refined=refined,
             fit={

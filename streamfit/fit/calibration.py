@@ -57,10 +57,10 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """Where a fit has got to: what it does, which share (0..1) of that is done, and what it has so far."""
+    """Where a fit has got to: what it does, what fraction of that is done (0..1), and what it has so far."""
 
     what: str
-    share: float
+    fraction: float
     result: Callable[[], Calibration] | None = None
     """The best so far; None before there is any."""
 
@@ -69,16 +69,16 @@ Fit = Iterator[Stage]
 """A calibration under way: it works as it is iterated and can be left at any stage that has a result."""
 
 Progress = Callable[[str, float], None]
-"""Told what is being done and which share of it is."""
+"""Told what is being done and what fraction of it is."""
 
 
-def finish(fit: Fit, progress: Progress = lambda what, share: None) -> Calibration:
+def finish(fit: Fit, progress: Progress = lambda what, fraction: None) -> Calibration:
     """Run a fit to its end, or, from Ctrl-C on, take the best it has. KeyboardInterrupt if it has nothing yet."""
     latest = None
     try:
         for stage in fit:
             latest = stage.result or latest
-            progress(stage.what, stage.share)
+            progress(stage.what, stage.fraction)
     except KeyboardInterrupt:
         if latest is None:
             raise

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float
 
 from streamfit.cameras import REFERENCE_WIDTH, Rig
+from streamfit.fit.check_sides import mirrored
+from streamfit.fit.diagnostics import median
 from streamfit.fit.estimate import USABLE_CONFIDENCE
-from streamfit.fit.evidence import median
-from streamfit.fit.exchange import mirrored
 from streamfit.fit.input_faults import FINER, USUAL_SIZES, Fault, name_faults, picture_faults, resized, side_faults
 from streamfit.fit.person_shape import Build, PersonShape
 from streamfit.fit.sightlines import TYPICAL, Meeting, Sightlines

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from streamfit.cameras import UNITS, UPS, Rig
-from streamfit.fit.evidence import Evidence, Finding
-from streamfit.fit.stature import relative_size
+from streamfit.fit.diagnostics import Evidence, Finding
+from streamfit.fit.initial_scale import relative_size
 from streamfit.fit.upright import Upright, upright
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import SKELETON_STATURE

@@ -39,7 +39,7 @@ MEMORY = 30.0
 """Independent views over which the usual residual is taken: seconds, in which a movement turns back."""
 
 
-class Usual(NamedTuple):
+class RunningMean(NamedTuple):
     """What each camera's view of each keypoint has been lately."""
 
     residual: Float[Array, "C K 2"]
@@ -50,13 +50,13 @@ class Usual(NamedTuple):
     """How many independent views that was."""
 
     @staticmethod
-    def none(cameras: int, keypoints: int) -> Usual:
+    def none(cameras: int, keypoints: int) -> RunningMean:
         size = (cameras, keypoints)
-        return Usual(np.zeros((*size, 2)), np.zeros((*size, 2)), np.zeros(size))
+        return RunningMean(np.zeros((*size, 2)), np.zeros((*size, 2)), np.zeros(size))
 
 
 def clock_terms(
-    usual: Usual,
+    running_mean: RunningMean,
     lenses: Lenses,
     points: Float[Array, "C K 3"],
     speed: Float[Array, "K 3"],
@@ -64,21 +64,25 @@ def clock_terms(
     weight: Float[Array, "C K"],
     sd: Float[Array, " K"],
     persistent: Float[Array, " K"],
-    share: Float[Array, " C"],
-) -> tuple[Usual, Float[Array, " C"], Float[Array, " C"]]:
-    """What is usual with the views of an instant, and information and force (1/s^2, 1/s) of each about what is to be
-    added to its time.
+    decorrelation: Float[Array, " C"],
+) -> tuple[RunningMean, Float[Array, " C"], Float[Array, " C"]]:
+    """The running mean with the views of an instant, and the information and information vector (1/s^2, 1/s) of each
+    about what is to be added to its time.
 
     `points` (m, ground frame) move at `speed` (m/s); `residual` (px) has the robust `weight`, 0 where nothing is seen.
     A keypoint's pixels err by `sd` (px at 2048 wide), of whose square the share `persistent` lasts: that much is told
-    from the mean (the regression of residuals on velocities with a random intercept). A view counts with `share`.
+    from the mean (the regression of residuals on velocities with a random intercept). Views count with `decorrelation`.
     """
     jacobian = jax.vmap(project)(lenses, points).jacobian
     flow = jnp.einsum("ckij,kj->cki", jacobian, speed)
-    own = weight * share[:, None]
-    count = jnp.minimum(usual.count + own, MEMORY)
+    own = weight * decorrelation[:, None]
+    count = jnp.minimum(running_mean.count + own, MEMORY)
     gain = (own / jnp.maximum(count, 1e-9))[..., None]
-    after = Usual(usual.residual + gain * (residual - usual.residual), usual.flow + gain * (flow - usual.flow), count)
+    after = RunningMean(
+        running_mean.residual + gain * (residual - running_mean.residual),
+        running_mean.flow + gain * (flow - running_mean.flow),
+        count,
+    )
     odds = count * persistent / jnp.maximum(1.0 - persistent, 1e-3)
     told = (odds / (1.0 + odds))[..., None]
     moving, off = flow - told * after.flow, residual - told * after.residual
@@ -139,22 +143,22 @@ class Clocks:
         self.offset, self.drift, self.applied, self._covariance = found
         self._t = -np.inf if state.t is None else state.t
 
-    def note(self, t: float, information: Float[Array, " C"], force: Float[Array, " C"]) -> None:
+    def note(self, t: float, information: Float[Array, " C"], eta: Float[Array, " C"]) -> None:
         """Learn from an instant: terms (1/s^2, 1/s) of what is still to be added to each camera's times."""
-        self._heard += information, force
+        self._heard += information, eta
         if self._t <= t < self._t + OFTEN:
             return
         dt = float(np.clip(t - self._t, 0.0, LONGEST)) if np.isfinite(self._t) else 0.0
         self._t = t
-        information, force = TOGETHER * self._heard
+        information, eta = TOGETHER * self._heard
         self._heard[:] = 0.0
-        force = force - information * (self.offset - self.applied)
+        eta = eta - information * (self.offset - self.applied)
         self.offset += dt * self.drift
         forward = np.array([[1.0, dt], [0.0, 1.0]])
         before = forward @ self._covariance @ forward.T + dt * np.diag([WANDER**2, AGEING**2])
         spread = before[:, :, 0]
         gain = spread / (1.0 + information * spread[:, 0])[:, None]
-        change = gain * force[:, None]
+        change = gain * eta[:, None]
         self.offset += change[:, 0]
         self.drift += change[:, 1]
         self._covariance = before - (information[:, None, None] * gain[:, :, None]) * spread[:, None, :]

@@ -13,12 +13,12 @@ USABLE_POINTS = 4
 USABLE_CONFIDENCE = 0.2
 
 
-class Haste(Enum):
-    """How short time is when instants are answered."""
+class Load(Enum):
+    """How much waits when instants are answered."""
 
-    NONE = "there is time for all that follows an answer"
-    SOME = "there is time for that every few instants"
-    MUCH = "others wait behind these"
+    NORMAL = "there is time for all that follows an answer"
+    BUSY = "there is time for that every few instants"
+    OVERLOADED = "others wait behind these"
 
 
 @dataclass(frozen=True)

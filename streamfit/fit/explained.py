@@ -42,7 +42,7 @@ class Allowance:
     def __init__(self, lenses: Lenses, noise: Noise) -> None:
         self._axis, self._shift, self._focal = lenses.rotation[:, 2], lenses.translation[:, 2], lenses.focal[:, 0]
         self._pixels = np.square(ALLOWED * np.maximum(noise.sd, DEFAULT_NOISE) * lenses.pixel[:, None])
-        self._wander = np.square(ALLOWED * np.maximum(noise.wander, WANDER) * self._focal[:, None])
+        self._sta_sd = np.square(ALLOWED * np.maximum(noise.sta_sd, WANDER) * self._focal[:, None])
 
     def count(
         self,
@@ -58,7 +58,7 @@ class Allowance:
         one: a single camera can be explained by anything.
         """
         confident = seen[..., 2] >= USABLE_CONFIDENCE
-        allowed = self._pixels + self._wander / np.square(self._depth(seen, confident, points))[:, None]
+        allowed = self._pixels + self._sta_sd / np.square(self._depth(seen, confident, points))[:, None]
         near = confident & visible & (np.square(error) <= allowed)
         agreed = near.sum(0) >= np.minimum(confident.sum(0), 2)
         return int(np.count_nonzero(near & agreed)), int(np.count_nonzero(confident))

@@ -110,4 +110,4 @@ def _by_time(views: Sequence[View]) -> list[tuple[float, list[View]]]:
 
 def _usual_noise(count: int) -> tuple[np.ndarray, np.ndarray, float, float]:
     usual = FitSettings()
-    return np.full(count, DEFAULT_NOISE), np.full(count, SKIN), usual.freedom, usual.confidence_power
+    return np.full(count, DEFAULT_NOISE), np.full(count, SKIN), usual.dof, usual.confidence_power

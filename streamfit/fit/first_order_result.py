@@ -48,8 +48,8 @@ def calibration_of(
         scale=dict(zip(skeleton.groups, parameters.scale.astype(float).tolist(), strict=True)),
         offsets=np.asarray(parameters.offsets, float),
         noise=keypoint_noise(np.sqrt(fitted.square), confidence),
-        wander=np.full(count, SKIN),
-        displacement=np.full(count, SKIN),
+        sta_sd=np.full(count, SKIN),
+        sta_rms=np.full(count, SKIN),
         fit={
             "method": "mlp" if settings.trajectory == "mlp" else "first-order spline",
             "trials": [trial.name for trial in trials],
@@ -77,7 +77,7 @@ def keypoint_noise(error: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     rarely keep the default.
     """
     usual = FitSettings()
-    median = np.sqrt(usual.freedom * (2.0 ** (2.0 / usual.freedom) - 1.0))
+    median = np.sqrt(usual.dof * (2.0 ** (2.0 / usual.dof) - 1.0))
     scaled = error * confidence ** (0.5 * usual.confidence_power)
     used = (confidence > 0.0) & (error < MISS)
     noise = np.full(error.shape[-1], DEFAULT_NOISE)

@@ -10,8 +10,8 @@ import numpy as np
 from streamfit.cameras import Rig
 from streamfit.fit.check_inputs import Cause, InputCheck
 from streamfit.fit.check_names import Seen, named_anew, named_apart
+from streamfit.fit.diagnostics import Finding
 from streamfit.fit.estimate import View
-from streamfit.fit.evidence import Finding
 from streamfit.fit.input_faults import SIDES
 from streamfit.fit.trial import Trial
 from streamfit.skeleton import KeypointSet, Skeleton

@@ -56,7 +56,7 @@ class Data(NamedTuple):
     seen: Float[Array, "M S C K 3"]
     place: Float[Array, "M S"]
     view_place: Float[Array, "M S C"]
-    share: Float[Array, "M S C"]
+    decorrelation: Float[Array, "M S C"]
     prior: Float[Array, "M 4 D D"]
     toward: Float[Array, "M D"]
     """That information times where it says that the control points are; zero where it is about zero."""
@@ -66,21 +66,21 @@ class Slots(NamedTuple):
     """Of each slot."""
 
     information: Float[Array, "M S D D"]
-    force: Float[Array, "M S D"]
+    eta: Float[Array, "M S D"]
     border: Float[Array, "M S D P"]
     weight: Float[Array, "M S C K"]
     residual: Float[Array, "M S C K 2"]
     """px, native, of the keypoints where the skeleton has them."""
-    left: Float[Array, "M S C K 2"]
+    residual_after_sta: Float[Array, "M S C K 2"]
     """The same of the displaced keypoints."""
-    unsettled: Float[Array, "M S C K"]
-    """px^2: what the displacements' uncertainty adds to the expected squares of `left`."""
-    wandered: Float[Array, "M S K"]
+    sta_px_var: Float[Array, "M S C K"]
+    """px^2: what the displacements' uncertainty adds to the expected squares of `residual_after_sta`."""
+    sta_square: Float[Array, "M S K"]
     """m^2, expected square of the displacements."""
 
 
 class Sums(NamedTuple):
-    """Over all slots: the blocks of the shared parameters' information, their forces, and the cost."""
+    """Over all slots: the blocks of the shared parameters' information matrix, their vector, and the cost."""
 
     scales: Float[Array, "G G"]
     mixed: Float[Array, "G K 3"]
@@ -88,20 +88,20 @@ class Sums(NamedTuple):
     cameras: Float[Array, "R C 7 C 7"]
     scale_cameras: Float[Array, "G R C 7"]
     spot_cameras: Float[Array, "K 3 R C 7"]
-    scale_force: Float[Array, " G"]
-    spot_force: Float[Array, "K 3"]
-    camera_force: Float[Array, "R C 7"]
+    scale_eta: Float[Array, " G"]
+    spot_eta: Float[Array, "K 3"]
+    camera_eta: Float[Array, "R C 7"]
     cost: Float[Array, ""]
 
     def corner(self) -> Float[Array, "P P"]:
         """The information of the shared parameters."""
         groups, count = self.mixed.shape[:2]
-        size = self.camera_force.size
+        size = self.camera_eta.size
         spots = jnp.zeros((count, 3, count, 3)).at[np.arange(count), :, np.arange(count), :].set(self.spots)
         mixed = self.mixed.reshape(groups, 3 * count)
         scale_cameras = self.scale_cameras.reshape(groups, size)
         spot_cameras = self.spot_cameras.reshape(3 * count, size)
-        each = self.camera_force[0].size
+        each = self.camera_eta[0].size
         rigs = [rig.reshape(each, each) for rig in self.cameras]
         cameras = jax.scipy.linalg.block_diag(*rigs) if size else jnp.zeros((0, 0))
         return jnp.block(
@@ -112,8 +112,8 @@ class Sums(NamedTuple):
             ]
         )
 
-    def force(self) -> Float[Array, " P"]:
-        return jnp.concatenate([self.scale_force, self.spot_force.reshape(-1), self.camera_force.reshape(-1)])
+    def eta(self) -> Float[Array, " P"]:
+        return jnp.concatenate([self.scale_eta, self.spot_eta.reshape(-1), self.camera_eta.reshape(-1)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ class Linearise:
         near = jnp.broadcast_to(near[:, None], (m, s, *near.shape[1:]))
         rig = jnp.broadcast_to(jnp.asarray(data.rig)[:, None], (m, s))
         places = self.kinematics.places(shared.scale, self.positions) + shared.offsets
-        slots = [data.place, data.view_place, data.seen, data.share, near, rig]
+        slots = [data.place, data.view_place, data.seen, data.decorrelation, near, rig]
         chunks = -(-m * s // CHUNK)
         flat = [x.reshape(m * s, *x.shape[2:]) for x in slots]
         flat = [jnp.pad(x, ((0, chunks * CHUNK - m * s),) + ((0, 0),) * (x.ndim - 1)) for x in flat]
@@ -167,7 +167,7 @@ class Linearise:
         place: Array,
         view_place: Array,
         seen: Array,
-        share: Array,
+        decorrelation: Array,
         near: Array,
         rig: Array,
     ) -> tuple[Slots, Sums]:
@@ -180,15 +180,13 @@ class Linearise:
         own_place = view_place + clock / self.spacing
         own = points + jnp.einsum("kid,cd->cki", jacobian, (basis(own_place) - weights) @ near)
         lens = Lenses(*(x[rig] for x in lenses))._replace(rotation=rotation, translation=translation)
-        largest = jnp.max(share)
-        terms = self.measure(lens, own, seen, noise, share / jnp.maximum(largest, 1e-9))
-        information, force = terms.reduced()
-        information, force = largest * information, largest * force
+        largest = jnp.max(decorrelation)
+        terms = self.measure(lens, own, seen, noise, decorrelation / jnp.maximum(largest, 1e-9))
+        information, eta = terms.reduced()
+        information, eta = largest * information, largest * eta
         pressed = jnp.einsum("kij,kjd->kid", information, jacobian)
-        loss = 0.5 * (noise.freedom + 2.0) * -jnp.log(jnp.where(terms.weight > 0.0, terms.weight, 1.0))
-        cost = jnp.sum(share[:, None] * loss) + 0.5 * largest * jnp.sum(
-            terms.stiffness[:, None] * terms.displacement**2
-        )
+        loss = 0.5 * (noise.dof + 2.0) * -jnp.log(jnp.where(terms.weight > 0.0, terms.weight, 1.0))
+        cost = jnp.sum(decorrelation[:, None] * loss) + 0.5 * largest * jnp.sum(terms.stiffness[:, None] * terms.sta**2)
         size = len(q)
 
         turned = pose.rotation[self.kinematics.body]
@@ -200,13 +198,13 @@ class Linearise:
         mine = jnp.zeros(shared.cameras.clock.shape[0]).at[rig].set(1.0)
         # a camera's move is felt by the keypoint's displacement first: what is left of it moves the skeleton
         pushed = largest * jnp.einsum("ckij,ckjm->ckim", terms.information, moved)
-        give = terms.stiffness[:, None, None] * terms.settled
+        give = terms.stiffness[:, None, None] * terms.sta_cov
         carried = jnp.einsum("kij,ckjm->ckim", give, pushed)
-        together = jnp.einsum("ckim,kij,bkjn->cmbn", pushed, terms.settled / jnp.maximum(largest, 1e-9), pushed)
+        together = jnp.einsum("ckim,kij,bkjn->cmbn", pushed, terms.sta_cov / jnp.maximum(largest, 1e-9), pushed)
         alone = jnp.einsum("ckim,ckin->cmn", moved, pushed)
         cameras = jnp.arange(len(alone))
         both = (-together).at[cameras, :, cameras, :].add(alone)
-        own_force = largest * terms.force - jnp.einsum("ckij,kj->cki", largest * terms.information, terms.displacement)
+        own_eta = largest * terms.eta - jnp.einsum("ckij,kj->cki", largest * terms.information, terms.sta)
         border = [
             jnp.einsum("kid,kig->dg", pressed, stretch),
             jnp.einsum("kid,kij->dkj", pressed, turned).reshape(size, -1),
@@ -214,13 +212,13 @@ class Linearise:
         ]
         return Slots(
             jnp.einsum("kid,kie->de", jacobian, pressed),
-            jnp.einsum("kid,ki->d", jacobian, force),
+            jnp.einsum("kid,ki->d", jacobian, eta),
             jnp.concatenate(border, 1),
             terms.weight,
             terms.residual,
-            terms.left,
-            terms.unsettled,
-            jnp.sum(terms.displacement**2, -1) + jnp.trace(terms.settled, axis1=1, axis2=2),
+            terms.residual_after_sta,
+            terms.sta_px_var,
+            jnp.sum(terms.sta**2, -1) + jnp.trace(terms.sta_cov, axis1=1, axis2=2),
         ), Sums(
             jnp.einsum("kig,kij,kjh->gh", stretch, information, stretch),
             jnp.einsum("kig,kil->gkl", stretch, felt),
@@ -228,9 +226,9 @@ class Linearise:
             jnp.einsum("cmbn,r->rcmbn", both, mine),
             jnp.einsum("kig,ckim,r->grcm", stretch, carried, mine),
             jnp.einsum("kij,ckim,r->kjrcm", turned, carried, mine),
-            jnp.einsum("kig,ki->g", stretch, force),
-            jnp.einsum("kij,ki->kj", turned, force),
-            jnp.einsum("ckim,cki,r->rcm", moved, own_force, mine),
+            jnp.einsum("kig,ki->g", stretch, eta),
+            jnp.einsum("kij,ki->kj", turned, eta),
+            jnp.einsum("ckim,cki,r->rcm", moved, own_eta, mine),
             cost,
         )
 

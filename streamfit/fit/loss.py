@@ -111,7 +111,9 @@ def _at(movement: Movement, times: np.ndarray) -> np.ndarray:
     if len(t) == 1:
         return np.where((np.abs(times - t[0]) < 1e-3)[..., None, None], x[0], np.nan)
     after = np.clip(np.searchsorted(t, times), 1, len(t) - 1)
-    share = ((times - t[after - 1]) / (t[after] - t[after - 1]))[..., None, None]
+    fraction = ((times - t[after - 1]) / (t[after] - t[after - 1]))[..., None, None]
     # an instant that does not count must not spoil its neighbour: 0 x NaN is NaN
-    mixed = np.where(share == 0.0, 0.0, share * x[after]) + np.where(share == 1.0, 0.0, (1.0 - share) * x[after - 1])
-    return np.where(np.abs(share - 0.5) <= 1.5, mixed, np.nan)
+    mixed = np.where(fraction == 0.0, 0.0, fraction * x[after]) + np.where(
+        fraction == 1.0, 0.0, (1.0 - fraction) * x[after - 1]
+    )
+    return np.where(np.abs(fraction - 0.5) <= 1.5, mixed, np.nan)

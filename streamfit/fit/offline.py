@@ -9,17 +9,17 @@ from functools import partial
 import jax
 import numpy as np
 
-from streamfit.fit.bilevel import SharedPrior
 from streamfit.fit.bundle import calibrated_cameras
 from streamfit.fit.calibrate import check_points, checked_layout, compiled, data_of, last
 from streamfit.fit.calibration import Calibration, Fit, Stage
 from streamfit.fit.estimate import View
-from streamfit.fit.joint import State, descend
+from streamfit.fit.gauss_newton import State, descend
+from streamfit.fit.initialise_trial import first_controls, triangulate_slots
 from streamfit.fit.linearise import Shared
 from streamfit.fit.movements import movements_of
 from streamfit.fit.residuals import Noise
+from streamfit.fit.schur_step import SharedPrior
 from streamfit.fit.settings import FitSettings
-from streamfit.fit.start import first_controls, triangulate_slots
 from streamfit.fit.trial import Layout, Trial
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
@@ -48,7 +48,7 @@ def fit_offline(
     layout = checked_layout(trials, keypoints, settings, slots=None)
     model = compiled(skeleton, keypoints, settings, border=False)
     kinematics = model.linearise.kinematics
-    known = (subject.noise, subject.wander, settings.freedom, settings.confidence_power)
+    known = (subject.noise, subject.sta_sd, settings.dof, settings.confidence_power)
     noise = Noise(*(np.asarray(x, float) for x in known))
     points = yield from last(triangulate_slots(layout, noise))
     check_points(points)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from streamfit.fit.exchange import mirrored
+from streamfit.fit.check_sides import mirrored
 from streamfit.skeleton import HostKinematics, KeypointSet, Skeleton
 from streamfit.subject import SKELETON_STATURE, Subject
 

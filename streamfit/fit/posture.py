@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamfit.fit.anatomy import COUNTED
 from streamfit.fit.linearise import Data
+from streamfit.fit.shape_prior import COUNTED
 from streamfit.fit.trial import Layout
 from streamfit.skeleton import Skeleton
 

@@ -4,8 +4,9 @@ However many cameras see a keypoint, their Gauss-Newton terms with respect to it
 3 x 3 information matrix and one 3-vector, so that the cost of a fit hardly grows with the cameras.
 
 A keypoint errs in two ways. Its pixels err in each camera for itself, with heavy tails. And the point on the body
-is not where the skeleton has it, because skin slides and joints are no ideal joints: that displacement all cameras
-see alike, so that more cameras do not average it out. It is estimated point by point and eliminated.
+is not where the skeleton has it, because skin slides and joints are no ideal joints (soft-tissue artefact, STA): that
+displacement all cameras see alike, so that more cameras do not average it out. It is estimated point by point and
+eliminated.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ class Noise(NamedTuple):
 
     sd: Float[Array, " K"]
     """px at 2048 wide."""
-    wander: Float[Array, " K"]
+    sta_sd: Float[Array, " K"]
     """m, per axis, that the keypoint is from its place on the body."""
-    freedom: Float[Array, ""]
+    dof: Float[Array, ""]
     """Degrees of freedom of the Student-t distribution of pixels."""
     confidence_power: Float[Array, ""]
 
@@ -36,34 +37,34 @@ class Terms(NamedTuple):
     """C views of K keypoints at one instant: Gauss-Newton terms in space."""
 
     information: Float[Array, "C K 3 3"]
-    force: Float[Array, "C K 3"]
+    eta: Float[Array, "C K 3"]
     """Of each view, about the keypoint as it is displaced and with respect to the place that the skeleton has."""
-    settled: Float[Array, "K 3 3"]
+    sta_cov: Float[Array, "K 3 3"]
     """Covariance of the displacement once the views are seen (m^2)."""
     stiffness: Float[Array, " K"]
-    """1 / wander^2."""
-    displacement: Float[Array, "K 3"]
+    """1 / sta_sd^2."""
+    sta: Float[Array, "K 3"]
     """m, ground frame."""
     weight: Float[Array, "C K"]
     """Robust weight in (0, 1]; 0 where a point is missing or behind the camera."""
     residual: Float[Array, "C K 2"]
     """px, native, of the point where the skeleton has it; 0 where the weight is."""
-    left: Float[Array, "C K 2"]
+    residual_after_sta: Float[Array, "C K 2"]
     """The same of the displaced point."""
-    unsettled: Float[Array, "C K"]
-    """px^2, native: what the displacement's uncertainty adds to the expected square of `left`."""
+    sta_px_var: Float[Array, "C K"]
+    """px^2, native: what the displacement's uncertainty adds to the expected square of `residual_after_sta`."""
 
     def reduced(self) -> tuple[Float[Array, "K 3 3"], Float[Array, "K 3"]]:
-        """Information and force about where the skeleton has the keypoints, the displacement eliminated."""
-        give = self.stiffness[:, None, None] * self.settled
-        return give @ self.information.sum(0), jnp.einsum("kij,kj->ki", give, self.force.sum(0))
+        """Information matrix and vector about where the skeleton has the keypoints, the displacement eliminated."""
+        give = self.stiffness[:, None, None] * self.sta_cov
+        return give @ self.information.sum(0), jnp.einsum("kij,kj->ki", give, self.eta.sum(0))
 
 
 class Reduced(NamedTuple):
     """K keypoints at one instant: Gauss-Newton terms in space, and what each view contributed."""
 
     information: Float[Array, "K 3 3"]
-    force: Float[Array, "K 3"]
+    eta: Float[Array, "K 3"]
     weight: Float[Array, "C K"]
     """Robust weight in (0, 1]; 0 where a point is missing or behind the camera."""
     error: Float[Array, "C K"]
@@ -75,48 +76,48 @@ def view_terms(
     points: Float[Array, "C K 3"],
     seen: Float[Array, "C K 3"],
     noise: Noise,
-    share: Float[Array, " C"] | float = 1.0,
+    decorrelation: Float[Array, " C"] | float = 1.0,
 ) -> Terms:
     """Terms of the robust cost at `points` (ground frame, as each camera's time has them) for pixels `seen`.
 
     `seen` holds x, y, confidence; a confidence of 0 is a missing point. Weights are those of a bivariate
     Student-t distribution (iteratively reweighted least squares; Lange et al. 1989), taken first about the
-    skeleton's point, with the displacement as if it were noise, then about the displaced point. `share` scales
+    skeleton's point, with the displacement as if it were noise, then about the displaced point. `decorrelation` scales
     what each view counts with against the others.
     """
-    share = jnp.broadcast_to(jnp.asarray(share), seen.shape[:1])
+    decorrelation = jnp.broadcast_to(jnp.asarray(decorrelation), seen.shape[:1])
 
     def one(lens: Lenses, points: Array, seen: Array) -> tuple[Array, Array, Array, Array, Array]:
         pixels, jacobian, visible = project(lens, points)
         used = visible & (seen[:, 2] > 0.0)
         residual = jnp.where(used[:, None], seen[:, :2] - pixels, 0.0)
-        wander = noise.wander * pixels_per_metre(lens, points)
+        sta_sd = noise.sta_sd * pixels_per_metre(lens, points)
         confidence = jnp.clip(seen[:, 2], 1e-3, 1.0)
         variance = (noise.sd * lens.pixel) ** 2 / confidence**noise.confidence_power
-        return residual, jacobian, used, variance, wander**2
+        return residual, jacobian, used, variance, sta_sd**2
 
     residual, jacobian, used, variance, spread = jax.vmap(one)(lenses, points, seen)
-    stiffness = 1.0 / jnp.maximum(noise.wander, 1e-6) ** 2
+    stiffness = 1.0 / jnp.maximum(noise.sta_sd, 1e-6) ** 2
 
-    def weighed(left: Array, variance: Array) -> tuple[Array, Array, Array]:
-        robust = jnp.where(used, noise.freedom / (noise.freedom + jnp.sum(left**2, -1) / variance), 0.0)
-        precision = share[:, None] * robust * (noise.freedom + 2.0) / noise.freedom / variance
+    def weighed(residual_after_sta: Array, variance: Array) -> tuple[Array, Array, Array]:
+        robust = jnp.where(used, noise.dof / (noise.dof + jnp.sum(residual_after_sta**2, -1) / variance), 0.0)
+        precision = decorrelation[:, None] * robust * (noise.dof + 2.0) / noise.dof / variance
         weighted = jacobian * precision[..., None, None]
         information = jnp.einsum("ckij,ckil->ckjl", weighted, jacobian)
         return robust, information, jnp.einsum("ckij,cki->ckj", weighted, residual)
 
-    def settle(information: Array, force: Array) -> tuple[Array, Array]:
-        settled = _inverse(information.sum(0) + stiffness[:, None, None] * jnp.eye(3, dtype=stiffness.dtype))
-        return settled, jnp.einsum("kij,kj->ki", settled, force.sum(0))
+    def posterior_sta(information: Array, eta: Array) -> tuple[Array, Array]:
+        sta_cov = _inverse(information.sum(0) + stiffness[:, None, None] * jnp.eye(3, dtype=stiffness.dtype))
+        return sta_cov, jnp.einsum("kij,kj->ki", sta_cov, eta.sum(0))
 
-    _, information, force = weighed(residual, variance + spread)
-    _, displacement = settle(information, force)
-    left = residual - jnp.einsum("ckij,kj->cki", jacobian, displacement)
-    weight, information, force = weighed(left, variance)
-    settled, displacement = settle(information, force)
-    left = residual - jnp.where(used[..., None], jnp.einsum("ckij,kj->cki", jacobian, displacement), 0.0)
-    unsettled = jnp.einsum("ckij,kjl,ckil->ck", jacobian, settled, jacobian)
-    return Terms(information, force, settled, stiffness, displacement, weight, residual, left, unsettled)
+    _, information, eta = weighed(residual, variance + spread)
+    _, sta = posterior_sta(information, eta)
+    residual_after_sta = residual - jnp.einsum("ckij,kj->cki", jacobian, sta)
+    weight, information, eta = weighed(residual_after_sta, variance)
+    sta_cov, sta = posterior_sta(information, eta)
+    residual_after_sta = residual - jnp.where(used[..., None], jnp.einsum("ckij,kj->cki", jacobian, sta), 0.0)
+    sta_px_var = jnp.einsum("ckij,kjl,ckil->ck", jacobian, sta_cov, jacobian)
+    return Terms(information, eta, sta_cov, stiffness, sta, weight, residual, residual_after_sta, sta_px_var)
 
 
 def reduce_views(
@@ -124,19 +125,19 @@ def reduce_views(
     points: Float[Array, "C K 3"],
     seen: Float[Array, "C K 3"],
     noise: Noise,
-    share: Float[Array, " C"] | float = 1.0,
+    decorrelation: Float[Array, " C"] | float = 1.0,
 ) -> Reduced:
     """The terms of all views added up per keypoint.
 
-    `share` scales what each view counts with; the displacement persists as the views do, so that it is their
+    `decorrelation` scales what each view counts with; the displacement persists as the views do, so that it is their
     largest share by which the whole counts.
     """
-    share = jnp.broadcast_to(jnp.asarray(share), seen.shape[:1])
-    largest = jnp.max(share)
-    terms = view_terms(lenses, points, seen, noise, share / jnp.maximum(largest, 1e-9))
-    information, force = terms.reduced()
+    decorrelation = jnp.broadcast_to(jnp.asarray(decorrelation), seen.shape[:1])
+    largest = jnp.max(decorrelation)
+    terms = view_terms(lenses, points, seen, noise, decorrelation / jnp.maximum(largest, 1e-9))
+    information, eta = terms.reduced()
     error = jnp.sqrt(jnp.sum(terms.residual**2, -1))
-    return Reduced(largest * information, largest * force, terms.weight, error)
+    return Reduced(largest * information, largest * eta, terms.weight, error)
 
 
 def _inverse(matrix: Float[Array, "K 3 3"]) -> Float[Array, "K 3 3"]:

@@ -17,7 +17,7 @@ class FitSettings:
     """s between knots: 12 Hz, the band of human movement (the seed's trajectories pass 6 to 13 Hz)."""
     slots: int = 8
     """Instants that take late views and are linearised again; older ones keep their last linearisation."""
-    fresh: int = 8
+    relinearised: int = 8
     """Of those, linearised at each step: those with new views, the latest ones, and the oldest. Each costs hardly 2 %
     of a step; with four instead of all, answers one by one are .01 deg worse, and those of four at once .05."""
     room: int = 3
@@ -28,7 +28,7 @@ class FitSettings:
     """Control points that those instants may touch: the newest 80 to 120 ms."""
     precision: Literal["float64", "float32"] = "float32"
     """Of the live fit. Single precision answers the same to a tenth of a degree, in two thirds of the time."""
-    freedom: float = 1.5
+    dof: float = 1.5
     """Degrees of freedom of the Student-t weights: detector errors have no finite variance."""
     persistence: float = 0.08
     """s for which a detector's error persists: views closer in time than that tell little new."""
@@ -51,13 +51,13 @@ class FitSettings:
     angles, which `sd` excludes."""
 
     @property
-    def held(self) -> int:
+    def capacity(self) -> int:
         """Slots in all."""
         return self.slots + self.room
 
     def __post_init__(self) -> None:
-        if self.fresh > self.slots:
-            raise ValueError(f"{self.fresh} fresh slots of {self.slots}")
+        if self.relinearised > self.slots:
+            raise ValueError(f"{self.relinearised} relinearised slots of {self.slots}")
 
     def real(self, x: npt.ArrayLike) -> np.ndarray:
         """Numbers in the live fit's precision."""

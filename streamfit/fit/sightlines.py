@@ -99,8 +99,8 @@ class Sightlines:
         weight = present / ((1.0 + np.square(error / TYPICAL)) * np.square(distance))
         across = weight[..., None, None] * (np.eye(3) - rays[..., :, None] * rays[..., None, :])
         information = across.sum(1) + 1e-9 * np.eye(3)
-        force = np.einsum("nckij,ckj->nki", across, np.broadcast_to(self._centre[:, None], rays.shape[1:]))
-        return np.asarray(np.linalg.solve(information, (force + 1e-9 * points)[..., None])[..., 0])
+        eta = np.einsum("nckij,ckj->nki", across, np.broadcast_to(self._centre[:, None], rays.shape[1:]))
+        return np.asarray(np.linalg.solve(information, (eta + 1e-9 * points)[..., None])[..., 0])
 
 
 def _pairs(cameras: int) -> np.ndarray:

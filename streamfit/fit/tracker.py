@@ -15,23 +15,23 @@ import numpy as np
 
 from streamfit.arrays import Array
 from streamfit.cameras import Rig
-from streamfit.fit.clocks import Clocks, Usual
+from streamfit.fit.clocks import Clocks, RunningMean
 from streamfit.fit.course import Course
-from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS, Estimate, Feed, Haste, View, robust_rms
+from streamfit.fit.estimate import USABLE_CONFIDENCE, USABLE_POINTS, Estimate, Feed, Load, View, robust_rms
 from streamfit.fit.excursion import Excursion
 from streamfit.fit.explained import JUDGED, LATELY, Allowance, Explained, explains
-from streamfit.fit.fresh import DOUBT, GAIN, Doubt, FreshStart, mean_weight
-from streamfit.fit.initial import InitialPose
+from streamfit.fit.initial_pose import InitialPose
+from streamfit.fit.initial_scale import CLEARLY, SizeSearch
+from streamfit.fit.left_right import Sides
+from streamfit.fit.measurement_buffer import EMPTY, JOIN, MeasurementBuffer
+from streamfit.fit.motion_prior import MotionPrior
 from streamfit.fit.placing import Placing
-from streamfit.fit.prior import MotionPrior
+from streamfit.fit.reinitialise import DOUBT, GAIN, ConsistencyMonitor, Reinitialiser, mean_weight
 from streamfit.fit.residuals import Noise
 from streamfit.fit.root import TURN, UPRIGHT, Frame, rotation_of
 from streamfit.fit.settings import FitSettings
-from streamfit.fit.slots import EMPTY, JOIN, SlotTable
-from streamfit.fit.stature import CLEARLY, SizeSearch
-from streamfit.fit.swaps import Sides
 from streamfit.fit.window import Window
-from streamfit.fit.window_data import Change, Hindsight, Model, Outcome, Reading, Ready, Sight
+from streamfit.fit.window_types import Model, Prior, Reading, SmoothedResult, StepResult, SystematicInputs, Update
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
 from streamfit.subject import Subject
 from streamfit.trajectory import SUPPORT, UniformSpline
@@ -74,14 +74,14 @@ Sighting: TypeAlias = tuple[float, Sequence[View]]
 class _Step(NamedTuple):
     """A step that the window has not taken over yet: to the time t, `gap` s after the instant before."""
 
-    found: Change
-    sight: Sight | None
+    found: Update
+    systematic_inputs: SystematicInputs | None
     t: float
     gap: float
 
 
 class _Behind(NamedTuple):
-    """What the window is finding by looking back: `found` is a `Hindsight` of the window at `spline`, up to `until`."""
+    """What the window finds by looking back: `found` is a `SmoothedResult` of the window at `spline`, to `until`."""
 
     found: Array
     spline: UniformSpline
@@ -114,34 +114,34 @@ class Tracker:
         self._frame = Frame.ground()
         self._sides = Sides(skeleton, keypoints, len(rig.cameras))
         self.swap(subject)
-        self._slots = SlotTable(self.settings, len(rig.cameras), len(keypoints.names))
+        self._slots = MeasurementBuffer(self.settings, len(rig.cameras), len(keypoints.names))
         self._feeds = [Feed() for _ in rig.cameras]
         self._spline = self._spline_from(0.0)
-        self._ready: Ready | None = None
+        self._prior: Prior | None = None
         self._unchanged = self._window.unchanged(len(skeleton.coordinates))
         self._early: list[View] = []
-        self._owed: deque[Estimate] = deque()
+        self._unsmoothed: deque[Estimate] = deque()
         self._previous = self._tracked = self._since = -np.inf
-        self._usual = self._nothing_usual = jax.device_put(
-            jax.tree.map(self.settings.real, Usual.none(len(rig.cameras), len(keypoints.names)))
+        self._running_mean = self._no_mean = jax.device_put(
+            jax.tree.map(self.settings.real, RunningMean.none(len(rig.cameras), len(keypoints.names)))
         )
         self._behind: _Behind | None = None
         self._course: Course | None = None
         self._step: _Step | None = None
-        self._haste = Haste.NONE
+        self._load = Load.NORMAL
         self._linearised = -np.inf
         self._tells_clocks = False
         self._list = 0.0
-        self._doubt = Doubt()
+        self._consistency = ConsistencyMonitor()
         self._surprises = 0
         self._refused = -np.inf
         self._looked: tuple[float, np.ndarray] | None = None
         self._restart: np.ndarray | None = None
         self._done: list[Estimate] = []
-        self._held = self._nowhere()
-        self._lasting: np.ndarray | None = None
+        self._last_estimate = self._nowhere()
+        self._systematic_variance: np.ndarray | None = None
         self._excursion = Excursion(skeleton.neutral)
-        self._sight: Sight | None = None
+        self._systematic_inputs: SystematicInputs | None = None
         self._gap = np.inf
 
     def swap(self, subject: Subject) -> None:
@@ -154,7 +154,7 @@ class Tracker:
 
     def _frozen(self, subject: Subject) -> None:
         self.subject = subject
-        known = (subject.noise, subject.wander, self.settings.freedom, self.settings.confidence_power)
+        known = (subject.noise, subject.sta_sd, self.settings.dof, self.settings.confidence_power)
         noise = Noise(*(np.asarray(x, float) for x in known))
         refined, self._clock = subject.rig_for(self.rig)
         self._lenses = refined.lenses()
@@ -163,7 +163,7 @@ class Tracker:
             scale=subject.factors(self.skeleton),
             places=subject.places(self.skeleton, self.keypoints),
             noise=noise,
-            displacement=subject.displacement,
+            sta_rms=subject.sta_rms,
             persistent=subject.persistent,
         )
         self._placing = Placing(self.skeleton, subject, self.keypoints, self.rig)
@@ -171,25 +171,25 @@ class Tracker:
         self._sides.look_through(in_world, noise)
         self._allowance = Allowance(in_world, noise)
         self._look_from(self._frame)
-        self._fresh = FreshStart(self._initial, self._model._replace(lenses=self._lenses), subject.wander)
+        self._reinitialiser = Reinitialiser(self._initial, self._model._replace(lenses=self._lenses), subject.sta_sd)
 
     @property
     def exchanged(self) -> np.ndarray:
         """Share of each camera's views (C,) of the last seconds that had left and right exchanged."""
-        return self._sides.share
+        return self._sides.swap_rate
 
     def warm_up(self) -> None:
         """Compile everything (seconds, or less from the compilation cache); the track is not touched."""
         other = Tracker(self.skeleton, self.rig, self.keypoints, self.subject, self.lag, self.settings)
         seen = np.zeros_like(other._slots.seen[0], float)
-        other._fresh.pose(seen, self.skeleton.neutral)
-        other._fresh.agreement(seen, self.skeleton.neutral)
+        other._reinitialiser.pose(seen, self.skeleton.neutral)
+        other._reinitialiser.agreement(seen, self.skeleton.neutral)
         other._begin(0.0, self.skeleton.neutral)
         for t in (0.01, 0.02):
             other._advance([(t, [])])
             other._list = TURN
         other._linearise(other._unchanged, 0, 0.02)
-        other._window.follow(other._ready, other._unchanged)
+        other._window.accept_update(other._prior, other._unchanged)
         other.settled()
         other.finish()
 
@@ -197,40 +197,43 @@ class Tracker:
         """Answer the instant `t`; also the earlier instants that are now one lag old, smoothed."""
         return self.answer([(t, views)])[0], self.settled()
 
-    def answer(self, instants: Sequence[Sighting], haste: Haste = Haste.NONE) -> list[Estimate]:
+    def answer(self, instants: Sequence[Sighting], load: Load = Load.NORMAL) -> list[Estimate]:
         """Answer instants, without lag. Times must increase; views are all that have not been passed before.
 
         Instants that wait together are solved for together, at hardly more than the cost of one: the earlier then know
         of the later ones' views too, and their residuals and standard deviations are those of the last.
 
         `settled` is to be called before the next: it learns from these instants of clocks and of where keypoints will
-        be seen, and gets the window ready. In `haste` it only takes over what was found, where the next can do with
-        that, and looks back every few instants; where the next can not, the window is made ready at once or, in much
-        haste, together with the views of the next, in one call less.
+        be seen, and gets the window ready. Under a busy `load` it only takes over what was found, where the next can
+        do with that, and looks back every few instants; where the next can not, the window is made ready at once or,
+        overloaded, together with the views of the next, in one call less.
         """
         times = [self._previous, *(t for t, _ in instants)]
         for before, t in pairwise(times):
             if not t > before:
                 raise ValueError(f"instant {t} is not after {before}")
-        goes_on = self._ready is not None and self._restart is None and times[-1] - self._tracked <= COAST
+        goes_on = self._prior is not None and self._restart is None and times[-1] - self._tracked <= COAST
         if goes_on or len(instants) == 1:
-            return self._answer(instants, haste)
+            return self._answer(instants, load)
         answered: list[Estimate] = []
         for one in instants:
             if answered:
                 self._done = self.settled()
-            answered += self._answer([one], Haste.NONE)
+            answered += self._answer([one], Load.NORMAL)
         return answered
 
     def settled(self) -> list[Estimate]:
         """The smoothed estimates of the instants that have become one lag old."""
-        if not self._followed() and self._haste is not Haste.MUCH:
+        if not self._followed() and self._load is not Load.OVERLOADED:
             self._take_over()
         smoothed = self._look_back()
-        self._sides.follow(self._held)
+        self._sides.follow(self._last_estimate)
         self._take_measure()
-        if self._sight is not None:
-            self._lasting, self._sight = np.asarray(self._window.lasting(self._model, self._sight)), None
+        if self._systematic_inputs is not None:
+            self._systematic_variance, self._systematic_inputs = (
+                np.asarray(self._window.systematic_variance(self._model, self._systematic_inputs)),
+                None,
+            )
         done, self._done = self._done + smoothed, []
         return done
 
@@ -238,23 +241,23 @@ class Tracker:
         """The smoothed estimates still owed, read from the window as it stands; the track ends."""
         self._take_over()
         owed = self._look_back() + self._settle(np.inf)
-        self._ready = self._course = None
+        self._prior = self._course = None
         self._slots.clear()
         self._sides.forget()
-        nan = np.full_like(self._held.sd, np.nan)
-        self._held = replace(self._held, sd=nan, rms_px=np.nan, qd=np.zeros_like(nan))
+        nan = np.full_like(self._last_estimate.sd, np.nan)
+        self._last_estimate = replace(self._last_estimate, sd=nan, rms_px=np.nan, qd=np.zeros_like(nan))
         return owed
 
     def course(self) -> Course | None:
         """The trajectory as it was last looked back at; None while the person is lost."""
         return self._course
 
-    def _answer(self, instants: Sequence[Sighting], haste: Haste) -> list[Estimate]:
+    def _answer(self, instants: Sequence[Sighting], load: Load) -> list[Estimate]:
         """Answer instants of one track, or a single one with which a track may end and another begin."""
-        self._haste = haste
+        self._load = load
         shown = [(t, self._shown(t, views)) for t, views in instants]
         t = shown[-1][0]
-        if self._ready is not None and t - self._tracked > COAST:
+        if self._prior is not None and t - self._tracked > COAST:
             self._done += self.finish()
         if self._restart is not None:
             self._done += self.finish()
@@ -264,7 +267,7 @@ class Tracker:
 
     def _followed_or_begun(self, shown: Sequence[Sighting]) -> list[Estimate]:
         """Answer instants of one track, or a single one at which there is none."""
-        if self._ready is None:
+        if self._prior is None:
             t, views = shown[-1]
             pose = self._start(t, views)
             if pose is None:
@@ -278,14 +281,14 @@ class Tracker:
         seen, cameras = self._together(t, views)
         if cameras < 2 or t - self._refused < RETRY - ROUNDING:
             return None
-        points = self._fresh.points(seen)
+        points = self._reinitialiser.points(seen)
         if self._size is not None:
             self._size.note(t, np.asarray(points.position), np.asarray(points.valid))
             size = self._size.found()
             if size is not None and abs(size - self._size.assumed) > CLEARLY * size:
                 self._size.assumed = size
                 self._frozen(self.subject.sized(size))
-        pose, valid = self._fresh.pose_for(points, near=self._held.q)
+        pose, valid = self._reinitialiser.pose_for(points, near=self._last_estimate.q)
         if valid >= USABLE_POINTS:
             return pose
         self._refused = t
@@ -297,7 +300,7 @@ class Tracker:
         if self._size is None or self._looked is None:
             return
         (t, seen), self._looked = self._looked, None
-        points = self._fresh.points(seen)
+        points = self._reinitialiser.points(seen)
         self._size.note(t, np.asarray(points.position), np.asarray(points.valid))
         size = self._size.found() if self._size.settled else None
         if size is not None:
@@ -309,7 +312,7 @@ class Tracker:
         """Answer instants at which nobody is followed."""
         told = self._explained.since(shown[-1][0] - LATELY)
         lost = [
-            replace(self._held, t=t, state="lost", views=self._together(t, views)[1], explained=told)
+            replace(self._last_estimate, t=t, state="lost", views=self._together(t, views)[1], explained=told)
             for t, views in shown
         ]
         self._done += lost
@@ -325,13 +328,13 @@ class Tracker:
     def _advance(self, instants: Sequence[Sighting]) -> list[Estimate]:
         """One step of the window to the last of these instants."""
         t, slots = instants[-1][0], self._slots
-        if self._step is not None and (self._turns or self._owed_from(self._step.t) < self._start_for(t)):
+        if self._step is not None and (self._turns or self._unsmoothed_from(self._step.t) < self._start_for(t)):
             self._take_over()
             self._done += self._look_back()
         if self._turns:
             self._keep_regular()
         spline, shift = self._spline, self._shift_for(t)
-        open_from = spline.shifted(shift).start + self._window.passive * spline.spacing
+        open_from = spline.shifted(shift).start + self._window.eliminated * spline.spacing
         slots.give_up(open_from, spline)
         followed, newest, late = [], None, False
         room = 1 if self._step is None else 1 + self.settings.room
@@ -358,9 +361,9 @@ class Tracker:
         elif late or shift or slots.has_left:
             self._done += self._settle(spline.shifted(shift).start)
             self._linearise(self._unchanged, shift, t, newest)
-        found, outcome, sight = self._stepped(t, newest)
-        if self._lasting is None:
-            self._lasting = np.asarray(self._window.lasting(self._model, sight))
+        found, outcome, systematic_inputs = self._stepped(t, newest)
+        if self._systematic_variance is None:
+            self._systematic_variance = np.asarray(self._window.systematic_variance(self._model, systematic_inputs))
         estimates = self._estimates(followed, outcome, newest)
         explained, started = True, self._since < t
         if newest is not None and len(used) >= 2:
@@ -377,20 +380,20 @@ class Tracker:
         gap, self._previous = (t - self._previous) / len(instants), t
         told = self._explained.since(t - LATELY)
         estimates = [replace(estimate, explained=told) for estimate in estimates]
-        self._step = _Step(found, sight if used else None, t, gap)
-        self._held = estimates[-1]
+        self._step = _Step(found, systematic_inputs if used else None, t, gap)
+        self._last_estimate = estimates[-1]
         if self._size is not None and newest is not None and self._size.wants(t):
             self._looked = (t, self._slots.seen[newest].astype(float))
         for estimate in estimates:
             if estimate.state == "tracking":
                 self._tracked = estimate.t
                 self._excursion.note(estimate.t, estimate.q)
-        self._owed += estimates
+        self._unsmoothed += estimates
         self._start_anew_in_doubt(t, outcome.weight, newest)
         settling = t - self._since < SETTLING
         if settling:
-            self._usual = self._nothing_usual
-        self._tells_clocks = explained and not settling and self._doubt.since is None and len(used) > 2
+            self._running_mean = self._no_mean
+        self._tells_clocks = explained and not settling and self._consistency.since is None and len(used) > 2
         self._list = float(outcome.reading.q[4])
         return estimates
 
@@ -404,15 +407,17 @@ class Tracker:
         seen, cameras = self._together(t, views)
         if cameras < 2:
             return False
-        pose, valid = self._fresh.pose(seen, near=self._held.q)
+        pose, valid = self._reinitialiser.pose(seen, near=self._last_estimate.q)
         if valid < USABLE_POINTS or not self._is_far(self._placing.at(pose)["keypoints"], t):
             return False
-        return self._fresh.agreement(seen, pose) > max(mean_weight(weight, self._slots.seen[newest]), DOUBT) + GAIN
+        return (
+            self._reinitialiser.agreement(seen, pose) > max(mean_weight(weight, self._slots.seen[newest]), DOUBT) + GAIN
+        )
 
     def _is_far(self, points: np.ndarray, t: float) -> bool:
         """Whether the middle of keypoints (K, 3) of the instant t is farther from the last answer's than people get."""
-        moved = np.linalg.norm((points - self._held.keypoints).mean(0))
-        return bool(moved > LEAP + FASTEST * (t - self._held.t))
+        moved = np.linalg.norm((points - self._last_estimate.keypoints).mean(0))
+        return bool(moved > LEAP + FASTEST * (t - self._last_estimate.t))
 
     def _begin_anew(self, instants: Sequence[Sighting]) -> list[Estimate]:
         """End the track before these instants, among which the person has leapt, and answer them one by one."""
@@ -427,25 +432,25 @@ class Tracker:
     def _give_up(self, instants: Sequence[Sighting]) -> list[Estimate]:
         """End a track that does not explain what is seen; what is still owed of it is told as lost."""
         self._done += self._look_back()
-        unexplained, self._refused = list(self._owed), instants[-1][0]
-        self._owed.clear()
+        unexplained, self._refused = list(self._unsmoothed), instants[-1][0]
+        self._unsmoothed.clear()
         self._done += self.finish()
-        self._done += [replace(self._held, t=one.t, state="lost", views=one.views) for one in unexplained]
+        self._done += [replace(self._last_estimate, t=one.t, state="lost", views=one.views) for one in unexplained]
         return self._lost(instants)
 
-    def _stepped(self, t: float, newest: int | None) -> tuple[Change, Outcome, Sight]:
+    def _stepped(self, t: float, newest: int | None) -> tuple[Update, StepResult, SystematicInputs]:
         """The step to the instant t, which is in the slot `newest`; again from where it has led, while that is far."""
-        laid, usual = self._slots.lay_out_newest(newest, self._spline, t).packed(), self._usual
-        active = (self._window.controls - self._window.passive, len(self._held.q))
+        laid, running_mean = self._slots.lay_out_newest(newest, self._spline, t).packed(), self._running_mean
+        active = (self._window.controls - self._window.eliminated, len(self._last_estimate.q))
         for further in reversed(range(STEPS)):
-            assert self._ready is not None
-            found, solved, sight = self._window.step(self._model, self._ready, laid)
-            outcome = Outcome.unpacked(np.asarray(solved), active, self._slots.seen.shape[1:3])
+            assert self._prior is not None
+            found, solved, systematic_inputs = self._window.measurement_update(self._model, self._prior, laid)
+            outcome = StepResult.unpacked(np.asarray(solved), active, self._slots.seen.shape[1:3])
             if newest is None or outcome.moved < FAR or not further:
                 break
             self._linearise(found, 0, t, newest)
-            self._usual = usual  # has been told already of what is linearised again
-        return found, outcome, sight
+            self._running_mean = running_mean  # has been told already of what is linearised again
+        return found, outcome, systematic_inputs
 
     @property
     def _turns(self) -> bool:
@@ -460,9 +465,9 @@ class Tracker:
         """Knots by which the window must move on to hold the time t in its last interval."""
         return max(0, int(self._spline.place(t)) - self._spline.intervals + 1)
 
-    def _owed_from(self, t: float) -> float:
+    def _unsmoothed_from(self, t: float) -> float:
         """The first instant that is to be answered again once the window has looked back from the instant t."""
-        return next((estimate.t for estimate in self._owed if estimate.t > t - self.lag + ROUNDING), t)
+        return next((estimate.t for estimate in self._unsmoothed if estimate.t > t - self.lag + ROUNDING), t)
 
     def _take_over(self, shift: int | None = None, but: int | None = None) -> None:
         """Take over what the last step has found, and linearise again all but the slot `but`.
@@ -475,40 +480,40 @@ class Tracker:
         spline, soon = self._spline, self._soon(step)
         self._gap, self._linearised = step.gap, step.t
         if shift is None:
-            shift = min(self._shift_for(soon), max(0, int(spline.place(self._owed_from(step.t)))))
+            shift = min(self._shift_for(soon), max(0, int(spline.place(self._unsmoothed_from(step.t)))))
             self._slots.make_room(spline, 1 + self.settings.room)
-            self._slots.give_up(spline.shifted(shift).start + self._window.passive * spline.spacing, spline)
-        due = [estimate.t for estimate in self._owed if estimate.t <= step.t - self.lag + ROUNDING]
+            self._slots.give_up(spline.shifted(shift).start + self._window.eliminated * spline.spacing, spline)
+        due = [estimate.t for estimate in self._unsmoothed if estimate.t <= step.t - self.lag + ROUNDING]
         found = self._linearise(step.found, shift, due[-1] if due else step.t, but)
         found.copy_to_host_async()
         self._behind = _Behind(found, spline, step.t)
-        self._sight = step.sight if shift else None
+        self._systematic_inputs = step.systematic_inputs if shift else None
 
     def _followed(self) -> bool:
         """Where time is short, and the next instant can do with no more: take over what the last step has found."""
         step, room = self._step, self._slots.has_room
-        if self._haste is Haste.NONE or step is None or self._ready is None or self._turns or not room:
+        if self._load is Load.NORMAL or step is None or self._prior is None or self._turns or not room:
             return False
         if step.t - self._linearised >= self.settings.followed or self._shift_for(self._soon(step)) > 0:
             return False
         self._step, self._gap = None, step.gap
-        self._ready = self._window.follow(self._ready, step.found)
+        self._prior = self._window.accept_update(self._prior, step.found)
         return True
 
     def _soon(self, step: _Step) -> float:
         """When the instant after that step comes, s, if it does so as soon as lately."""
         return step.t + min(step.gap, self._gap, self._spline.spacing)
 
-    def _linearise(self, found: Change, shift: int, back: float, but: int | None = None) -> Array:
+    def _linearise(self, found: Update, shift: int, back: float, but: int | None = None) -> Array:
         """Let the window wait for an instant in the slot `but`, with all else that it holds; it may move on first.
 
-        A `Hindsight` of before, at the time `back`.
+        A `SmoothedResult` of before, at the time `back`.
         """
-        assert self._ready is not None
+        assert self._prior is not None
         after = self._spline.shifted(shift)
         laid = self._slots.lay_out(after, shift, self._spline.place(back), but).packed()
-        self._ready, self._usual, found_behind = self._window.advance(
-            self._model, self._ready, found, self._usual, laid
+        self._prior, self._running_mean, found_behind = self._window.relinearise_and_shift(
+            self._model, self._prior, found, self._running_mean, laid
         )
         self._spline = after
         return found_behind
@@ -521,39 +526,43 @@ class Tracker:
         if self._behind is None:
             return []
         (found, spline, until), self._behind = self._behind, None
-        seen = Hindsight.unpacked(np.asarray(found), len(self._feeds), (spline.controls, len(self._held.q)))
+        seen = SmoothedResult.unpacked(
+            np.asarray(found), len(self._feeds), (spline.controls, len(self._last_estimate.q))
+        )
         if self._tells_clocks:
-            self.clocks.note(until, seen.clock_information, seen.clock_force)
+            self.clocks.note(until, seen.clock_information, seen.clock_eta)
         controls = np.asarray(seen.controls, float)
-        self._course = Course(self._since, until, self._tracked, spline, controls, self._frame, self._held.q[3:6])
+        self._course = Course(
+            self._since, until, self._tracked, spline, controls, self._frame, self._last_estimate.q[3:6]
+        )
         out = []
-        while self._owed and self._owed[0].t <= until - self.lag + ROUNDING:
-            first = self._owed.popleft()
+        while self._unsmoothed and self._unsmoothed[0].t <= until - self.lag + ROUNDING:
+            first = self._unsmoothed.popleft()
             reading = Reading(*spline.read(controls, first.t), seen.variance)
-            out.append(replace(first, **self._grounded(reading, self._held)))
+            out.append(replace(first, **self._grounded(reading, self._last_estimate)))
         return out
 
     def _start_anew_in_doubt(self, t: float, weight: np.ndarray, newest: int | None) -> None:
         """Where the views and the fit have disagreed for a while, see whether a fresh start agrees better."""
         if newest is None:
-            self._doubt.tells(t, None)
+            self._consistency.tells(t, None)
             return
         seen = self._slots.seen[newest].astype(float)
         agreed = mean_weight(weight, seen)
-        if not self._doubt.tells(t, agreed):
+        if not self._consistency.tells(t, agreed):
             return
-        self._restart = self._fresh.better(seen, self._held.q, agreed)
+        self._restart = self._reinitialiser.better(seen, self._last_estimate.q, agreed)
         if self._restart is None:
-            self._doubt.in_vain()
+            self._consistency.in_vain()
 
     def _settle(self, before: float) -> list[Estimate]:
         """Smoothed estimates of the owed instants before that time, from the window as it stands."""
         out = []
-        while self._owed and self._owed[0].t <= before and self._ready is not None:
-            first = self._owed.popleft()
+        while self._unsmoothed and self._unsmoothed[0].t <= before and self._prior is not None:
+            first = self._unsmoothed.popleft()
             at = self.settings.real(self._spline.place(first.t))
-            reading = Reading.unpacked(np.asarray(self._window.read(self._ready, at)))
-            out.append(replace(first, **self._grounded(reading, self._held)))
+            reading = Reading.unpacked(np.asarray(self._window.read(self._prior, at)))
+            out.append(replace(first, **self._grounded(reading, self._last_estimate)))
         return out
 
     def _begin(self, t: float, pose: np.ndarray) -> None:
@@ -561,12 +570,12 @@ class Tracker:
         self._slots.clear()
         self._look_from(Frame.regular_at(rotation_of(pose[3:6])))
         self._spline = self._spline_from(t)
-        state = self._window.empty(self._frame.enter(pose, np.array([0.0, 0.0, self._held.q[5]])))
-        self._ready = self._window.ready(state, self._slots.places(self._spline))
-        self._lasting, self._sight, self._list = None, None, 0.0
+        state = self._window.empty(self._frame.enter(pose, np.array([0.0, 0.0, self._last_estimate.q[5]])))
+        self._prior = self._window.eliminate(state, self._slots.places(self._spline))
+        self._systematic_variance, self._systematic_inputs, self._list = None, None, 0.0
         self._linearised = -np.inf
         self._tracked = self._since = t
-        self._doubt.since, self._surprises = None, 0
+        self._consistency.since, self._surprises = None, 0
         self._course = None
 
     def _spline_from(self, t: float) -> UniformSpline:
@@ -583,19 +592,19 @@ class Tracker:
         return seen, len(recent)
 
     def _estimates(
-        self, followed: Sequence[tuple[float, int, bool]], outcome: Outcome, newest: int | None
+        self, followed: Sequence[tuple[float, int, bool]], outcome: StepResult, newest: int | None
     ) -> list[Estimate]:
         """Of instants followed: time, how many views, whether tracking. `newest` is the slot of what was seen last."""
         used = outcome.weight > 0.0 if newest is not None else np.zeros(outcome.weight.shape, bool)
         rms_px = float(robust_rms(outcome.error.reshape(1, -1), used.reshape(1, -1))[0])
         rms_px_camera = robust_rms(outcome.error, used)
-        active = self._spline.from_knot(self._window.passive)
+        active = self._spline.from_knot(self._window.eliminated)
         out: list[Estimate] = []
         for t, views, tracking in followed:
             found = outcome.reading
             if t < followed[-1][0]:
                 found = Reading(*active.read(np.asarray(outcome.controls, float), t), found.variance)
-            last = out[-1] if out else self._held
+            last = out[-1] if out else self._last_estimate
             reading = self._grounded(found, last)
             if not (tracking or views):
                 # between two knots a spline is better known than on them; that is no news of the person
@@ -615,14 +624,14 @@ class Tracker:
 
     def _grounded(self, reading: Reading, last: Estimate) -> dict[str, Any]:
         """A reading in the ground frame, continuous with what was answered last: q, qd, sd."""
-        assert self._lasting is not None
+        assert self._systematic_variance is not None
         found = Reading(*(np.array(x, float) for x in reading))
-        sd = np.sqrt(self._share() * found.variance + self.settings.varying * self._lasting)
+        sd = np.sqrt(self._decorrelation() * found.variance + self.settings.varying * self._systematic_variance)
         q, qd, sd = self._frame.leave(found.q, found.qd, sd, last.q[3:6])
         model = self.skeleton.model_error.variance(self._excursion.square(q))
         return {"q": q, "qd": qd, "sd": np.sqrt(np.square(sd) + model)}
 
-    def _share(self) -> float:
+    def _decorrelation(self) -> float:
         """What views count with: errors that come and go are smaller by as much than the window has them."""
         period = self._period()
         return period / (period + 2.0 * self.settings.persistence)
@@ -639,15 +648,15 @@ class Tracker:
 
     def _keep_regular(self) -> None:
         """Choose another frame for the window, in which its root is regular."""
-        assert self._ready is not None
-        controls, before = np.asarray(self._ready.state.controls), self._frame.turn
+        assert self._prior is not None
+        controls, before = np.asarray(self._prior.state.controls), self._frame.turn
         rotation = before.T @ rotation_of(controls[-2, 3:6])
         frame = Frame.regular_at(rotation, UPRIGHT)
-        near = self._held.q[3:6] if frame.is_ground else np.zeros(3)
+        near = self._last_estimate.q[3:6] if frame.is_ground else np.zeros(3)
         at = [self._spline.start if t == EMPTY else t for t in self._slots.t]
         poses = self._spline.weights(np.array(at)) @ controls
-        state = self._window.turned(self._ready.state, frame.turn @ before.T, near, poses)
-        self._ready = self._window.ready(state, self._slots.places(self._spline))
+        state = self._window.turned(self._prior.state, frame.turn @ before.T, near, poses)
+        self._prior = self._window.eliminate(state, self._slots.places(self._spline))
         self._look_from(frame)
 
     def _nowhere(self) -> Estimate:

@@ -29,7 +29,7 @@ class Trial:
 class Layout:
     """All trials as one chain of splines with M control points in total and S slots in each knot interval.
 
-    Interval m is that between control points m .. m + 3. Empty slots have share 0. Trials whose cameras are the
+    Interval m is that between control points m .. m + 3. Empty slots have decorrelation 0. Trials whose cameras are the
     same have one rig.
     """
 
@@ -44,7 +44,7 @@ class Layout:
     """(M, S) where in its interval each slot's time is, 0..1."""
     view_place: np.ndarray
     """(M, S, C) the same for each view's own time; may lie a little beyond."""
-    share: np.ndarray
+    decorrelation: np.ndarray
     """(M, S, C)."""
     joined: np.ndarray
     """(M,) true where a control point continues the spline of the three before it."""
@@ -63,7 +63,7 @@ class Layout:
     @property
     def independent(self) -> float:
         """How many instants of errors that persist are worth as much as all of these."""
-        return float(self.share.max(-1).sum())
+        return float(self.decorrelation.max(-1).sum())
 
 
 def lay_out(
@@ -94,7 +94,7 @@ def lay_out(
     seen = np.zeros((total, depth, cameras, keypoints, 3), np.float32)
     place = np.zeros((total, depth))
     view_place = np.zeros((total, depth, cameras))
-    share = np.zeros((total, depth, cameras))
+    decorrelation = np.zeros((total, depth, cameras))
     joined = np.zeros(total, bool)
     owner = np.zeros(total, int)
     first, at = [], 0
@@ -112,7 +112,7 @@ def lay_out(
                     seen[at + m, s, view.camera] = view.xyc
                     view_place[at + m, s, view.camera] = (view.t - begin) / spacing
                     gap = np.clip(np.nan_to_num(view.t - last[view.camera], nan=spacing), 1e-3, 0.1)
-                    share[at + m, s, view.camera] = gap / (gap + 2.0 * persistence)
+                    decorrelation[at + m, s, view.camera] = gap / (gap + 2.0 * persistence)
                     last[view.camera] = view.t
         at += spline.controls
     return Layout(
@@ -122,7 +122,7 @@ def lay_out(
         seen=seen,
         place=place,
         view_place=view_place,
-        share=share,
+        decorrelation=decorrelation,
         joined=joined,
         trial=owner,
         rigs=tuple(rigs.values()),

@@ -29,7 +29,7 @@ class Points(NamedTuple):
 def triangulate(lenses: Lenses, seen: Float[Array, "C K 3"], noise: Noise, refinements: int = 5) -> Points:
     """Every pair of views proposes a point, the robust cost over all views chooses, Gauss-Newton refines."""
     cameras = seen.shape[0]
-    noise = noise._replace(wander=jnp.zeros_like(noise.sd))
+    noise = noise._replace(sta_sd=jnp.zeros_like(noise.sd))
     if cameras < 2:
         nowhere = jnp.zeros((seen.shape[1], 3), lenses.focal.dtype)
         return Points(nowhere, jnp.zeros(seen.shape[1], bool), jnp.full(seen.shape[1], jnp.inf))
@@ -47,7 +47,7 @@ def triangulate(lenses: Lenses, seen: Float[Array, "C K 3"], noise: Noise, refin
     def refine(points: Array, _: None) -> tuple[Array, None]:
         reduced = reduce_views(lenses, jnp.broadcast_to(points, (cameras, *points.shape)), seen, noise)
         stiff = reduced.information + 1e-2 * jnp.eye(3)
-        return points + jnp.linalg.solve(stiff, reduced.force[..., None])[..., 0], None
+        return points + jnp.linalg.solve(stiff, reduced.eta[..., None])[..., 0], None
 
     points, _ = jax.lax.scan(refine, points, None, length=refinements)
     reduced = reduce_views(lenses, jnp.broadcast_to(points, (cameras, *points.shape)), seen, noise)
@@ -80,7 +80,7 @@ def _cost(lenses: Lenses, points: Array, seen: Array, noise: Noise) -> Array:
         projection = project(lens, points)
         square = jnp.sum((seen[:, :2] - projection.pixels) ** 2, -1) / (noise.sd * lens.pixel) ** 2
         square = jnp.where(projection.visible, square, 1e6)
-        loss = 0.5 * (noise.freedom + 2.0) * jnp.log1p(square / noise.freedom)
+        loss = 0.5 * (noise.dof + 2.0) * jnp.log1p(square / noise.dof)
         return jnp.where(seen[:, 2] > 0.0, seen[:, 2] * loss, 0.0)
 
     return jax.vmap(one)(lenses, seen).sum(0)

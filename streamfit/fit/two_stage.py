@@ -17,17 +17,17 @@ import numpy as np
 
 from streamfit.arrays import Array
 from streamfit.cameras import Lenses
-from streamfit.fit.anatomy import Build, shape_prior
-from streamfit.fit.bilevel import SharedPrior
 from streamfit.fit.calibrate import check_points, checked_layout, compiled, data_of, first_guess, first_noise, last
 from streamfit.fit.calibration import Calibration, Fit, Stage
-from streamfit.fit.joint import STEPS, State, descend
+from streamfit.fit.gauss_newton import STEPS, State, descend
+from streamfit.fit.initialise_trial import first_controls, triangulate_slots
 from streamfit.fit.linearise import Data, Placed, Shared
 from streamfit.fit.movements import movements_of
 from streamfit.fit.offline import NOTHING, refined_trial
 from streamfit.fit.residuals import Noise, Terms
+from streamfit.fit.schur_step import SharedPrior
 from streamfit.fit.settings import FitSettings
-from streamfit.fit.start import first_controls, triangulate_slots
+from streamfit.fit.shape_prior import Build, shape_prior
 from streamfit.fit.trial import Layout, Trial
 from streamfit.fit.triangulate import Points
 from streamfit.skeleton import KeypointSet, Kinematics, Skeleton
@@ -74,24 +74,24 @@ def fit_two_stage(
     yield Stage("fitting", 1.0, partial(found, state))
 
 
-def point_terms(lenses: Lenses, points: Array, seen: Array, noise: Noise, share: Array) -> Terms:
+def point_terms(lenses: Lenses, points: Array, seen: Array, noise: Noise, decorrelation: Array) -> Terms:
     """Terms of the robust distance of the keypoints (1, K, 3) from triangulated points (1, K, 4: x, y, z, whether)."""
     used = seen[..., 3] > 0.0
     residual = jnp.where(used[..., None], seen[..., :3] - points, 0.0)
-    variance = noise.sd**2 + noise.wander**2
-    weight = jnp.where(used, noise.freedom / (noise.freedom + jnp.sum(residual**2, -1) / variance), 0.0)
-    precision = weight * (noise.freedom + 3.0) / noise.freedom / variance
+    variance = noise.sd**2 + noise.sta_sd**2
+    weight = jnp.where(used, noise.dof / (noise.dof + jnp.sum(residual**2, -1) / variance), 0.0)
+    precision = weight * (noise.dof + 3.0) / noise.dof / variance
     count = points.shape[1]
     return Terms(
         information=precision[..., None, None] * jnp.eye(3),
-        force=precision[..., None] * residual,
-        settled=jnp.broadcast_to(jnp.eye(3), (count, 3, 3)),
+        eta=precision[..., None] * residual,
+        sta_cov=jnp.broadcast_to(jnp.eye(3), (count, 3, 3)),
         stiffness=jnp.ones(count),
-        displacement=jnp.zeros((count, 3)),
+        sta=jnp.zeros((count, 3)),
         weight=weight,
         residual=residual,
-        left=residual,
-        unsettled=jnp.zeros_like(weight),
+        residual_after_sta=residual,
+        sta_px_var=jnp.zeros_like(weight),
     )
 
 
@@ -100,7 +100,10 @@ def _seen_as_points(data: Data, layout: Layout, points: Points) -> Data:
     seen = np.concatenate([points.position, points.valid[..., None]], -1)[:, :, None]
     lenses = Lenses(*(x[:, :1] for x in layout.lenses))
     return data._replace(
-        lenses=lenses, seen=seen, view_place=layout.place[..., None], share=layout.share.max(-1, keepdims=True)
+        lenses=lenses,
+        seen=seen,
+        view_place=layout.place[..., None],
+        decorrelation=layout.decorrelation.max(-1, keepdims=True),
     )
 
 

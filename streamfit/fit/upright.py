@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamfit.fit.exchange import mirrored
+from streamfit.fit.check_sides import mirrored
 from streamfit.skeleton import KeypointSet
 
 MASS = {"head": 0.08, "shoulders": 0.30, "hips": 0.36, "knees": 0.17, "feet": 0.09}

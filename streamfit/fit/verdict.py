@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from streamfit.fit.anatomy import Build
 from streamfit.fit.calibration import Calibration
-from streamfit.fit.check_world import evidence_findings
-from streamfit.fit.checks_body import as_known, ended, movement, proportions, size, standing, stature, unknown
-from streamfit.fit.checks_views import (
+from streamfit.fit.check_body import as_known, ended, movement, proportions, size, standing, stature, unknown
+from streamfit.fit.check_identity import one_person
+from streamfit.fit.check_sides import sides_exchanged
+from streamfit.fit.check_views import (
     agreement,
     angle_between_views,
     cameras_off,
@@ -18,10 +18,10 @@ from streamfit.fit.checks_views import (
     keypoints_off,
     missing_keypoints,
 )
-from streamfit.fit.evidence import Finding, gather
-from streamfit.fit.exchange import sides_exchanged
+from streamfit.fit.check_world import evidence_findings
+from streamfit.fit.diagnostics import Finding, gather
 from streamfit.fit.input_findings import trial_findings
-from streamfit.fit.people import one_person
+from streamfit.fit.shape_prior import Build
 from streamfit.fit.trial import Trial
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject

@@ -9,12 +9,12 @@ from typing import Protocol
 import numpy as np
 from scipy.special import expit
 
+from streamfit.gait.contact_state import ContactChange, Foot
+from streamfit.gait.event_timing import Sample
 from streamfit.gait.events import SIDES, Contacts, FootEvent, Side, Step
-from streamfit.gait.feet import BALL, HEEL, SOLE, TOE, Feet, FeetAt
-from streamfit.gait.foot import Change, Foot
-from streamfit.gait.ground import Belts, Floor
+from streamfit.gait.foot_points import BALL, HEEL, SOLE, TOE, Feet, FeetAt
+from streamfit.gait.ground import Floor, TreadmillBelts
 from streamfit.gait.steps import Steps
-from streamfit.gait.timing import Sample
 from streamfit.skeleton import KeypointSet, Skeleton
 
 PERIOD = 0.01
@@ -71,7 +71,7 @@ class Gait:
 
     def _forget(self) -> None:
         self._foot = {side: Foot(PERIOD, seen) for side, seen in zip(SIDES, self._feet.seen, strict=True)}
-        self._belts = Belts(PERIOD, self._feet.seen)
+        self._belts = TreadmillBelts(PERIOD, self._feet.seen)
         self._floor: Floor | None = None
         self._steps = Steps(PERIOD)
         self._path = np.zeros((len(SIDES), 3))
@@ -155,7 +155,7 @@ class Gait:
         """The foot offs that wait to be dated better."""
         return [event for side in SIDES for event in self._events(side, self._foot[side].finish())]
 
-    def _events(self, side: Side, changes: Sequence[Change]) -> list[FootEvent | Step]:
+    def _events(self, side: Side, changes: Sequence[ContactChange]) -> list[FootEvent | Step]:
         """The events that a foot's changes are; the steps take note of them."""
         out: list[FootEvent | Step] = []
         for change in changes:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.linalg.lapack import dposv
 
-from streamfit.gait.feet import BALL, SOLE, FeetAt
+from streamfit.gait.foot_points import BALL, SOLE, FeetAt
 
 STEADY = 0.08
 """s for which a foot that stands moves with the ground at one velocity; a swinging one never does."""
@@ -106,7 +106,7 @@ def _spread(largest: Sequence[Largest], x: float, z: float) -> float:
     return math.hypot(east + west, north + south)
 
 
-class Belts:
+class TreadmillBelts:
     """The horizontal velocity of the ground under both feet: of the floor none, of a treadmill that of its belts."""
 
     def __init__(self, period: float, seen: Sequence[bool]) -> None:

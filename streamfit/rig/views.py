@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from streamfit.errors import InputError
 from streamfit.rig.board import Board
 from streamfit.video_times import PictureTimes
-from streamfit.view.terminal import Show
+from streamfit.view.terminal import ProgressCallback
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -36,7 +36,9 @@ class Watched:
     views: dict[int, View]
 
 
-def watch(name: str, source: str, board: Board, every: float, offset: float, live: float, show: Show) -> Watched:
+def watch(
+    name: str, source: str, board: Board, every: float, offset: float, live: float, show: ProgressCallback
+) -> Watched:
     """Look for the board in a video, a folder of pictures or a camera. InputError where there is nothing to see.
 
     Videos are looked at `every` s; moments are counted in that, from a time that is `offset` s later in this camera's

@@ -158,9 +158,9 @@ class Kinematics:
         screws: Screws,
         points: Float[Array, "K 3"],
         information: Float[Array, "K 3 3"],
-        force: Float[Array, "K 3"],
+        eta: Float[Array, "K 3"],
     ) -> tuple[Float[Array, "D D"], Float[Array, " D"]]:
-        """Information and force on the keypoints as J' A J and J' b on the coordinates, without J.
+        """Information matrix and vector on the keypoints as J' A J and J' b on the coordinates, without J.
 
         Each body's keypoints add up to one spatial (6 x 6) information; a coordinate feels those of all bodies
         it moves, as the joints of the composite-rigid-body algorithm feel inertias (Featherstone 2008, 6.2).
@@ -179,7 +179,7 @@ class Kinematics:
             ],
             -2,
         )
-        pushed = jnp.concatenate([force, jnp.cross(arm, force)], -1)
+        pushed = jnp.concatenate([eta, jnp.cross(arm, eta)], -1)
         reach = self._reach.astype(points.dtype)
         felt = (reach @ blocks.reshape(-1, 36)).reshape(-1, 6, 6)
         momentum = jnp.einsum("dij,dj->di", felt, twists)

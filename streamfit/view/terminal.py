@@ -58,14 +58,14 @@ def named_source(text: str) -> tuple[str, str]:
     return name, source
 
 
-class Show(Protocol):
+class ProgressCallback(Protocol):
     """Told what is being done, and which share (0..1) of it is."""
 
     def __call__(self, what: str, share: float) -> None: ...
 
 
 @contextmanager
-def progress() -> Iterator[Show]:
+def progress() -> Iterator[ProgressCallback]:
     """A bar on a terminal, nothing elsewhere."""
     from rich.console import Console
     from rich.progress import Progress

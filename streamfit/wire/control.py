@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from streamfit.wire.packing import VERSION, Rejected, decode_map, encode
+from streamfit.wire.codec import VERSION, Rejected, decode_map, encode
 
 MAX_ID = 128
 Code = Literal["bad_request", "unknown_operation", "unknown_session", "bad_file", "busy", "refused", "internal"]

@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from streamfit.wire.packing import Rejected, decode_array, decode_map, encode, sent_array
+from streamfit.wire.codec import Rejected, decode_array, decode_map, encode, sent_array
 
 __all__ = [
     "EndMessage",

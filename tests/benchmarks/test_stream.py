@@ -5,7 +5,7 @@ import pytest
 from stream import Shape, keypoint_set, rig_of, simulate
 
 from streamfit.demo.room import project
-from streamfit.fit.exchange import mirrored
+from streamfit.fit.check_sides import mirrored
 from streamfit.session.mcap_file import read_session
 from streamfit.skeleton import Skeleton
 from streamfit.wire.messages import KeypointsMessage, decode_ingest

@@ -6,7 +6,7 @@ import numpy as np
 from simulated import rig
 
 from streamfit.session.mcap_file import SessionWriter
-from streamfit.wire.packing import encode
+from streamfit.wire.codec import encode
 
 BOTH = (("cam_01", "0"), ("cam_02", "0"))
 """Views of both cameras: their names, and whom they see."""

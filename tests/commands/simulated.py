@@ -11,7 +11,7 @@ import numpy as np
 from streamfit.cameras import Camera, Rig
 from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.wire.packing import encode
+from streamfit.wire.codec import encode
 
 SCALE = 1.06
 RATE = 50.0

@@ -14,7 +14,7 @@ from streamfit.commands.calibrate import Calibrated, calibrate_sessions, summary
 from streamfit.errors import InputError
 from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.wire.packing import encode
+from streamfit.wire.codec import encode
 
 SECONDS = 1.2
 

@@ -30,7 +30,7 @@ from streamfit.fit.calibration import Movement
 from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import SKELETON_STATURE, RefinedRig, Subject
-from streamfit.wire.packing import encode
+from streamfit.wire.codec import encode
 
 CAMERAS = rig(3)
 LOST = slice(10, 14)  # instants without a fit

@@ -15,7 +15,7 @@ from streamfit.fit.estimate import View
 from streamfit.session.mcap_file import SessionWriter
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import RefinedRig, Subject
-from streamfit.wire.packing import encode
+from streamfit.wire.codec import encode
 
 CAMERAS = rig()
 

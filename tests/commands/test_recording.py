@@ -8,7 +8,7 @@ from sent_session import BOTH, message, session
 from simulated import rig, walk, write_session
 
 from streamfit.commands.recording import Recording, open_recording
-from streamfit.daemon.instants import Instant
+from streamfit.daemon.frame_assembler import Instant
 from streamfit.errors import InputError
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject

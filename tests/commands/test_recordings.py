@@ -11,7 +11,7 @@ from streamfit.commands.live_fit import fit_recording
 from streamfit.commands.offline_fit import fit_whole
 from streamfit.commands.recording import open_recording
 from streamfit.demo.score import angle_errors
-from streamfit.fit.swaps import Sides
+from streamfit.fit.left_right import Sides
 from streamfit.subject import Subject
 
 

@@ -18,7 +18,7 @@ from typing import Any, Self
 import msgpack
 import zmq
 
-from streamfit.wire.packing import encode
+from streamfit.wire.codec import encode
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 REAL = [sys.executable, "-m", "streamfit.cli", "serve"]

@@ -4,7 +4,7 @@ import logging
 import sys
 from functools import partial
 
-from streamfit.daemon.threads import single_threaded
+from streamfit.daemon.jax_runtime import single_threaded
 
 single_threaded()
 

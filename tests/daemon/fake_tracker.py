@@ -8,7 +8,7 @@ import numpy as np
 
 from streamfit.cameras import Rig
 from streamfit.fit.clocks import Clocks
-from streamfit.fit.estimate import Estimate, Haste, View
+from streamfit.fit.estimate import Estimate, Load, View
 from streamfit.fit.tracker import Sighting
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -32,13 +32,13 @@ class FakeTracker:
         self.too_late = 0
         self.exchanged = np.zeros(len(rig.names))
         self.instants: list[tuple[float, list[tuple[int, float]]]] = []
-        self._owed: list[Estimate] = []
+        self._unsmoothed: list[Estimate] = []
         self._turns = 0
 
     def warm_up(self) -> None:
         time.sleep(float(os.environ.get("FAKE_WARM_UP", "0")))
 
-    def answer(self, instants: Sequence[Sighting], haste: Haste = Haste.NONE) -> list[Estimate]:
+    def answer(self, instants: Sequence[Sighting], load: Load = Load.NORMAL) -> list[Estimate]:
         self._turns += 1
         if any(view.xyc[0, 0] == SLOW for _, views in instants for view in views):
             time.sleep(SLOWNESS)
@@ -75,16 +75,16 @@ class FakeTracker:
             keypoints=np.zeros((points, 3)),
             explained=1.0,
         )
-        self._owed.append(estimate)
+        self._unsmoothed.append(estimate)
         return estimate
 
     def settled(self) -> list[Estimate]:
-        owed, self._owed = self._owed[:-1], self._owed[-1:]
+        owed, self._unsmoothed = self._unsmoothed[:-1], self._unsmoothed[-1:]
         return owed
 
     def course(self) -> None:
         """It never knows how anybody has moved."""
 
     def finish(self) -> list[Estimate]:
-        owed, self._owed = self._owed, []
+        owed, self._unsmoothed = self._unsmoothed, []
         return owed

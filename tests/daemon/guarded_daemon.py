@@ -9,7 +9,7 @@ import sys
 import time
 from functools import partial
 
-from streamfit.daemon.threads import single_threaded
+from streamfit.daemon.jax_runtime import single_threaded
 
 single_threaded()
 

@@ -11,7 +11,7 @@ from standing import standing_views
 from watched_session import WatchedSession, recorded
 
 from streamfit.cameras import Rig
-from streamfit.daemon.conditions import LATENCY, WINDOW, Condition
+from streamfit.daemon.checks import LATENCY, WINDOW, Condition
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.wire.messages import KeypointsMessage, ViewMessage
 

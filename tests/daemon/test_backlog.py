@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamfit.daemon.backlog import MAX_INSTANTS, MAX_VIEWS, Backlog
-from streamfit.daemon.instants import Arrival, Instant
+from streamfit.daemon.frame_assembler import Arrival, Instant
 from streamfit.daemon.status import _fps
 
 

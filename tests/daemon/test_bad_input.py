@@ -15,7 +15,7 @@ from standing import standing_views
 
 from streamfit.cameras import Rig
 from streamfit.skeleton import KeypointSet
-from streamfit.wire.packing import encode
+from streamfit.wire.codec import encode
 
 RATE = 50.0
 RIG = Rig.load(CONFIGS / "cameras.toml")

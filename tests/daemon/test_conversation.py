@@ -14,8 +14,8 @@ from standing import standing_views
 from streamfit.cameras import Rig
 from streamfit.session.mcap_file import read_session
 from streamfit.skeleton import KeypointSet
-from streamfit.wire import published
-from streamfit.wire.packing import decode_array, encode
+from streamfit.wire import schema
+from streamfit.wire.codec import decode_array, encode
 
 RIG = Rig.load(CONFIGS / "cameras.toml")
 KEYPOINTS = KeypointSet.load("coco17")
@@ -48,16 +48,16 @@ def test_each_new_subscriber_is_told_the_model(fake_daemon: DaemonProcess, clien
 def test_messages_hold_the_keys_that_their_types_say(client: Client) -> None:
     for i in range(30):
         client.keypoints("keys", i / 100, views())
-    kinds = {"model": published.Model, "kinematics": published.Kinematics, "smoothed": published.Smoothed}
-    kinds |= {"bodies": published.Bodies, "status": published.Status}
+    kinds = {"model": schema.Model, "kinematics": schema.Kinematics, "smoothed": schema.Smoothed}
+    kinds |= {"bodies": schema.Bodies, "status": schema.Status}
     for name, kind in kinds.items():
         message = client.wait_for(name if name == "status" else f"{name}/keys/0")
-        required = {*kind.__required_keys__, *(set(published.LATER) & kind.__optional_keys__)}
+        required = {*kind.__required_keys__, *(set(schema.LATER) & kind.__optional_keys__)}
         assert required <= message.keys() <= required | kind.__optional_keys__, name
     session = client.ask("status")["result"]["sessions"]["keys"]
-    assert session.keys() == published.SessionStatus.__annotations__.keys()
+    assert session.keys() == schema.SessionStatus.__annotations__.keys()
     for camera in session["cameras"].values():
-        assert camera.keys() == published.CameraStatus.__annotations__.keys()
+        assert camera.keys() == schema.CameraStatus.__annotations__.keys()
     assert client.ask("close", session="keys")["ok"]
 
 

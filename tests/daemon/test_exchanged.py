@@ -7,12 +7,12 @@ import pytest
 from standing import standing_views
 
 from streamfit.cameras import Rig
-from streamfit.daemon.conditions import Growth, session_conditions
+from streamfit.daemon.checks import Growth, session_conditions
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.session import Session
 from streamfit.daemon.setup import Setup
 from streamfit.daemon.status import session_status
-from streamfit.fit.exchange import mirrored
+from streamfit.fit.check_sides import mirrored
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 from streamfit.wire.messages import KeypointsMessage, ViewMessage

@@ -24,17 +24,17 @@ from daemon_process import Client, DaemonProcess, config_text, daemon, wait_unti
 from fake_tracker import SLOW
 
 from streamfit.daemon import status
-from streamfit.daemon.allowance import Allowance
-from streamfit.daemon.consumers import MAX_TOPIC_BYTES, MAX_TOPICS
+from streamfit.daemon.auth import MAX_PEERS, OTHERS, Authenticator
 from streamfit.daemon.control import MAX_WAITING, Control
-from streamfit.daemon.feed import Feed
-from streamfit.daemon.guard import MAX_PEERS, OTHERS, Guard
 from streamfit.daemon.ingest import REST, SUSPECT_REST, Ingest
+from streamfit.daemon.page_feed import PageFeed
 from streamfit.daemon.publisher import MAX_MODELS, Publisher
 from streamfit.daemon.publisher import MAX_TOPICS as MAX_SEQUENCES
-from streamfit.daemon.senders import Sender
+from streamfit.daemon.rate_limit import TokenBucket
+from streamfit.daemon.reputation import Sender
 from streamfit.daemon.status import Health
-from streamfit.wire.packing import decode_map, encode
+from streamfit.daemon.subscribers import MAX_TOPIC_BYTES, MAX_TOPICS
+from streamfit.wire.codec import decode_map, encode
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -219,10 +219,10 @@ def test_a_consumer_that_asks_for_too_much_is_cut_off(fake_daemon: DaemonProcess
 
 
 def test_what_is_counted_by_sender_is_bounded() -> None:
-    guard = Guard(None)
+    authenticator = Authenticator(None)
     for i in range(1000):
-        guard.reject(Sender(f"peer {i}"), Counter(["bad"]))
-    counts = guard.status()
+        authenticator.reject(Sender(f"peer {i}"), Counter(["bad"]))
+    counts = authenticator.status()
     assert len(counts) <= MAX_PEERS + 1
     assert sum(c["bad"] for c in counts.values()) == 1000
     assert OTHERS in counts
@@ -230,11 +230,11 @@ def test_what_is_counted_by_sender_is_bounded() -> None:
 
 
 def test_the_numbers_of_topics_are_bounded_and_never_go_back() -> None:
-    class Consumers:
+    class Subscribers:
         def sent(self, topic: bytes) -> None: ...
 
     with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
-        publisher = Publisher(socket, Consumers(), Feed())  # type: ignore[arg-type]
+        publisher = Publisher(socket, Subscribers(), PageFeed())  # type: ignore[arg-type]
         first = msgpack.unpackb(publisher.send("model/s/p0", {"type": "model"}))
         for i in range(2 * MAX_SEQUENCES):
             publisher.send(f"model/s/p{i}", {"type": "model"})
@@ -244,7 +244,7 @@ def test_the_numbers_of_topics_are_bounded_and_never_go_back() -> None:
 
 
 def test_heavy_requests_have_a_share_of_the_time() -> None:
-    allowance = Allowance(1.0, 0.5)
+    allowance = TokenBucket(1.0, 0.5)
     assert allowance.wait() == 0.0
     allowance.spend(3.0)
     assert 3.5 < allowance.wait() <= 4.0
@@ -282,7 +282,7 @@ async def test_requests_that_wait_are_bounded_and_those_that_need_not_are_answer
     with zmq.asyncio.Context() as context, context.socket(zmq.ROUTER) as router, context.socket(zmq.DEALER) as dealer:
         router.linger = dealer.linger = 0
         dealer.connect(f"tcp://127.0.0.1:{router.bind_to_random_port('tcp://127.0.0.1')}")
-        control = Control(router, Hung(), Guard(None))  # type: ignore[arg-type]
+        control = Control(router, Hung(), Authenticator(None))  # type: ignore[arg-type]
         serving = asyncio.create_task(control.run())
 
         async def reply() -> dict[str, Any]:
@@ -318,7 +318,7 @@ async def rested(work: Callable[[], object], rubbish: int = 0) -> float:
     with zmq.asyncio.Context() as context, context.socket(zmq.PULL) as pull, context.socket(zmq.PUSH) as push:
         pull.linger = push.linger = 0
         push.connect(f"tcp://127.0.0.1:{pull.bind_to_random_port('tcp://127.0.0.1')}")
-        ingest = Ingest(pull, Health(), Guard(None), lambda: Busy(work))  # type: ignore[arg-type, return-value]
+        ingest = Ingest(pull, Health(), Authenticator(None), lambda: Busy(work))  # type: ignore[arg-type, return-value]
         for message in [b"rubbish"] * rubbish + [encode({"v": 1, "type": "end", "session": "s"})] * 3:
             await push.send(message)
         await pull.poll(1000)

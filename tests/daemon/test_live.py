@@ -8,9 +8,9 @@ import pytest
 from fake_tracker import FAIL, NOT_FINITE, FakeTracker
 
 from streamfit.cameras import Rig
+from streamfit.daemon.active_persons import FORGET, MAX_PERSONS
 from streamfit.daemon.answers import Answer
 from streamfit.daemon.live import IngestSettings, LiveSession
-from streamfit.daemon.roster import FORGET, MAX_PERSONS
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
 from streamfit.wire.messages import KeypointsMessage, Rejected, ViewMessage
@@ -208,7 +208,7 @@ def test_what_fails_only_together_is_answered_one_by_one_and_counted(
     live: LiveSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = FakeTracker.answer
-    monkeypatch.setattr(FakeTracker, "answer", lambda self, i, haste=None: alone(self, i) if len(i) == 1 else 1 / 0)
+    monkeypatch.setattr(FakeTracker, "answer", lambda self, i, load=None: alone(self, i) if len(i) == 1 else 1 / 0)
     for i in range(3):
         live.feed(KeypointsMessage("s", i / 100, None, (view(),), ()), i / 100)
     done = [answer for ready in live.solve(*live.due(10.0)) for answer in ready]

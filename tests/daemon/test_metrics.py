@@ -8,7 +8,7 @@ from daemon_process import CONFIGS, Client, DaemonProcess, wait_until
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamfit.daemon.durations import BOUNDS, Durations
+from streamfit.daemon.histogram import BOUNDS, Histogram
 
 VIEWS = [{"camera": f"cam_0{i}", "xyc": np.ones((17, 3))} for i in (1, 2, 3, 4)]
 UNITS = ("seconds", "bytes", "hertz", "pixels")
@@ -96,7 +96,7 @@ def test_alerts_speak_of_what_there_is(fake_daemon: DaemonProcess, client: Clien
 
 
 def test_buckets_add_up() -> None:
-    durations = Durations()
+    durations = Histogram()
     for seconds in (0.0, BOUNDS[0], 0.004, 99.0):
         durations.observe(seconds)
     buckets = dict(durations.buckets())
@@ -108,7 +108,7 @@ def test_buckets_add_up() -> None:
 
 
 def test_an_observation_costs_next_to_nothing() -> None:
-    durations, best = Durations(), float("inf")
+    durations, best = Histogram(), float("inf")
     for _ in range(20):
         began = time.perf_counter()
         for _ in range(1000):

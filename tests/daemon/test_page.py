@@ -9,15 +9,15 @@ import msgpack
 import pytest
 from daemon_process import Client, DaemonProcess, config_text, daemon
 
-from streamfit.daemon import feed
-from streamfit.daemon.feed import Feed
+from streamfit.daemon import page_feed
+from streamfit.daemon.page_feed import PageFeed
 
 
 def views(t: float = 0.0) -> list[dict[str, object]]:
     return [{"camera": f"cam_0{i}", "xyc": [[100.0 + i, 100.0, 0.9]] * 17} for i in (1, 2)]
 
 
-async def taken(page: feed.Page, count: int) -> list[bytes]:
+async def taken(page: page_feed.Page, count: int) -> list[bytes]:
     out = []
     async with asyncio.timeout(5):
         async for message in page.messages():
@@ -29,8 +29,8 @@ async def taken(page: feed.Page, count: int) -> list[bytes]:
 
 async def test_poses_are_thinned_and_events_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(feed.time, "monotonic", lambda: now)
-    pages = Feed()
+    monkeypatch.setattr(page_feed.time, "monotonic", lambda: now)
+    pages = PageFeed()
     with pages.page() as page:
         for i in range(100):
             now = 10.0 + i / 100
@@ -44,22 +44,22 @@ async def test_poses_are_thinned_and_events_are_not(monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_page_that_does_not_read_is_let_go_and_costs_the_others_nothing() -> None:
-    pages = Feed()
+    pages = PageFeed()
     with pages.page() as slow, pages.page() as quick:
         got: list[bytes] = []
-        for i in range(3 * feed.MAX_QUEUE):
+        for i in range(3 * page_feed.MAX_QUEUE):
             pages.offer("gait/a/0", b"%d" % i)
             got += await taken(quick, 1)
-        assert got == [b"%d" % i for i in range(3 * feed.MAX_QUEUE)]
-        assert len([message async for message in slow.messages()]) <= feed.MAX_QUEUE
+        assert got == [b"%d" % i for i in range(3 * page_feed.MAX_QUEUE)]
+        assert len([message async for message in slow.messages()]) <= page_feed.MAX_QUEUE
 
 
 async def test_pages_are_bounded_and_nothing_is_kept_without_one() -> None:
-    pages = Feed()
+    pages = PageFeed()
     pages.offer("gait/a/0", b"for nobody")
-    contexts = [pages.page() for _ in range(feed.MAX_PAGES + 1)]
+    contexts = [pages.page() for _ in range(page_feed.MAX_PAGES + 1)]
     opened = [context.__enter__() for context in contexts]
-    assert [page is None for page in opened] == [False] * feed.MAX_PAGES + [True]
+    assert [page is None for page in opened] == [False] * page_feed.MAX_PAGES + [True]
     for context in contexts:
         context.__exit__(None, None, None)
     assert pages.pages == 0

@@ -11,8 +11,8 @@ import pytest
 from daemon_process import CONFIGS, Client, DaemonProcess, assert_went_on, wait_until
 
 from streamfit.cameras import Rig
+from streamfit.daemon.frame_assembler import Arrival, Instant
 from streamfit.daemon.history import MAX_BYTES, MAX_SECONDS, History
-from streamfit.daemon.instants import Arrival, Instant
 from streamfit.daemon.progress import Progress
 from streamfit.daemon.recalibration import Job, Recalibration
 from streamfit.demo.detector import detect

@@ -8,23 +8,23 @@ from types import SimpleNamespace
 import pytest
 
 from streamfit.daemon.backlog import REACH, Backlog
-from streamfit.daemon.durations import Durations
-from streamfit.daemon.instants import Instant
-from streamfit.daemon.senders import Sender
+from streamfit.daemon.frame_assembler import Instant
+from streamfit.daemon.histogram import Histogram
+from streamfit.daemon.reputation import Sender
 from streamfit.daemon.solver import Solver
-from streamfit.fit.estimate import Haste
+from streamfit.fit.estimate import Load
 
 WORK = 0.01  # s that each stage takes
 
 
 class Patient:
-    """Of a session what the solver needs; notes the haste in which it is to answer, and in `log` each of its stages."""
+    """Of a session what the solver needs; notes the load at which it is to answer, and in `log` each of its stages."""
 
     def __init__(self, name: str, stages: int = 1, log: list[str] | None = None) -> None:
         self.name, self.sender, self.suspect = name, Sender(name), False
         self.turn, self.ending, self.under_way = -1, None, None
-        self.backlog, self.stages = Backlog(), defaultdict(Durations)
-        self.haste: list[Haste] = []
+        self.backlog, self.stages = Backlog(), defaultdict(Histogram)
+        self.load: list[Load] = []
         self.answered = asyncio.Event()
         self.log = [] if log is None else log
         self.live = SimpleNamespace(solve=self.solve, finish=self.finish, fits=SimpleNamespace(failures=0))
@@ -35,8 +35,8 @@ class Patient:
         for t in times:
             self.backlog.put(Instant(t=t, views=(), arrival=0.0))
 
-    def solve(self, *instants, haste):
-        self.haste.append(haste)
+    def solve(self, *instants, load):
+        self.load.append(load)
         for _ in range(self._count):
             time.sleep(WORK)
             self.log.append(self.name)
@@ -56,7 +56,7 @@ class Patient:
             self.answered.set()
 
 
-async def hastes(pause: float, turns: int, at_once: int = 1) -> list[Haste]:
+async def loads(pause: float, turns: int, at_once: int = 1) -> list[Load]:
     """Of that many turns, each beginning `pause` s after the one before has ended."""
     session = Patient("a")
     solver = Solver(lambda: [session], lambda *_: None)
@@ -70,18 +70,18 @@ async def hastes(pause: float, turns: int, at_once: int = 1) -> list[Haste]:
     running.cancel()
     solver.close()
     assert session.live.fits.failures == 0
-    return session.haste
+    return session.load
 
 
-@pytest.mark.parametrize(("pause", "expected"), [(4 * WORK, Haste.NONE), (0.1 * WORK, Haste.SOME)])
-async def test_a_solver_that_works_most_of_the_time_is_in_some_haste(pause, expected):
-    found = await hastes(pause, 80)
-    assert found[0] is Haste.NONE
+@pytest.mark.parametrize(("pause", "expected"), [(4 * WORK, Load.NORMAL), (0.1 * WORK, Load.BUSY)])
+async def test_a_solver_that_works_most_of_the_time_is_busy(pause, expected):
+    found = await loads(pause, 80)
+    assert found[0] is Load.NORMAL
     assert found[-1] is expected
 
 
-async def test_where_others_wait_there_is_much_haste():
-    assert await hastes(8 * WORK, 3, at_once=2) == 3 * [Haste.MUCH, Haste.NONE]
+async def test_where_others_wait_it_is_overloaded():
+    assert await loads(8 * WORK, 3, at_once=2) == 3 * [Load.OVERLOADED, Load.NORMAL]
 
 
 async def test_who_comes_while_many_persons_of_another_session_are_answered_waits_for_one_of_them():

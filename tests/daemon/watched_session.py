@@ -5,10 +5,10 @@ from pathlib import Path
 
 from streamfit.cameras import Rig
 from streamfit.daemon.alarms import Watched
-from streamfit.daemon.conditions import session_conditions
+from streamfit.daemon.checks import session_conditions
 from streamfit.daemon.examination import Examination
-from streamfit.daemon.fits import TrackerFactory
 from streamfit.daemon.live import IngestSettings, LiveSession
+from streamfit.daemon.person_pipelines import TrackerFactory
 from streamfit.daemon.session import Session
 from streamfit.daemon.setup import Setup
 from streamfit.fit.tracker import Tracker

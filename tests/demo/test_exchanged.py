@@ -5,9 +5,9 @@ import numpy as np
 from streamfit.demo.detector import Errors, detect
 from streamfit.demo.motions import RATE
 from streamfit.demo.room import room
+from streamfit.fit.check_sides import mirrored
 from streamfit.fit.estimate import View
-from streamfit.fit.exchange import mirrored
-from streamfit.fit.swaps import Sides
+from streamfit.fit.left_right import Sides
 from streamfit.fit.tracker import Tracker
 
 

@@ -12,7 +12,7 @@ from streamfit.cameras import Rig
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.demo.motions import RATE
 from streamfit.demo.room import room
-from streamfit.fit.estimate import Estimate, Haste
+from streamfit.fit.estimate import Estimate, Load
 from streamfit.fit.tracker import Sighting
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
@@ -39,7 +39,7 @@ class Knowing:
     def at(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         return self._spline(t), self._spline(t, 1)
 
-    def answer(self, instants: Sequence[Sighting], haste: Haste = Haste.NONE) -> list[Estimate]:
+    def answer(self, instants: Sequence[Sighting], load: Load = Load.NORMAL) -> list[Estimate]:
         self.until, _ = instants[-1]
         q, qd = self.at(self.until)
         none = np.zeros((0, 3))

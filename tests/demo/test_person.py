@@ -5,7 +5,7 @@ import numpy as np
 
 from streamfit.demo.person import true_subject
 from streamfit.demo.posing import PosedPoints
-from streamfit.fit.exchange import mirrored
+from streamfit.fit.check_sides import mirrored
 
 
 def test_derivatives_of_posed_points_are_those_of_finite_differences(skeleton, keypoints, subject, walked):

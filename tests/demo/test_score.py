@@ -5,7 +5,7 @@ import pytest
 
 from streamfit.demo.score import angle_errors, event_errors, instants
 from streamfit.session.mcap_file import SessionWriter, read_session
-from streamfit.wire.packing import encode
+from streamfit.wire.codec import encode
 
 
 @pytest.fixture

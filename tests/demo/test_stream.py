@@ -10,7 +10,7 @@ import zmq
 from streamfit.demo.processes import process
 from streamfit.demo.recording import attach_subject
 from streamfit.session.mcap_file import SessionWriter, read_session
-from streamfit.wire.packing import encode
+from streamfit.wire.codec import encode
 
 T = np.arange(30) / 100
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from streamfit.errors import InputError
-from streamfit.fit.anatomy import Build
 from streamfit.fit.calibrate import calibrate
+from streamfit.fit.shape_prior import Build
 from streamfit.fit.trial import Trial
 from streamfit.subject import Subject
 

@@ -12,7 +12,7 @@ import pytest
 from streamfit.cameras import Rig
 from streamfit.fit.check_inputs import InputCheck
 from streamfit.fit.check_names import named_anew, named_apart
-from streamfit.fit.exchange import mirrored
+from streamfit.fit.check_sides import mirrored
 from streamfit.fit.input_findings import input_findings
 from streamfit.subject import Subject
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from streamfit.cameras import Rig
-from streamfit.fit.clocks import Clocks, Usual, clock_terms
+from streamfit.fit.clocks import Clocks, RunningMean, clock_terms
 from streamfit.fit.tracker import Tracker
 
 STEP = 0.02
@@ -56,8 +56,8 @@ def test_terms_find_a_delay_beside_a_constant_error_of_calibration(scene):
     size = (len(scene.rig.cameras), count)
     delay = 0.004 * rng.normal(size=size[0])
     constant = 5.0 * rng.normal(size=(*size, 2))
-    usual = Usual.none(*size)
-    information, force = np.zeros((2, size[0]))
+    running_mean = RunningMean.none(*size)
+    information, eta = np.zeros((2, size[0]))
     known = (np.full(count, 5.0), np.full(count, 0.5), np.ones(size[0]))
     for t in np.arange(0.0, 8.0, 0.1):
         points = scene.points(t)
@@ -66,9 +66,9 @@ def test_terms_find_a_delay_beside_a_constant_error_of_calibration(scene):
         pixels = scene.pixels(t)
         flow = (scene.pixels(t + 1e-3) - scene.pixels(t - 1e-3)) / 2e-3
         residual = constant + delay[:, None, None] * flow + 0.1 * rng.normal(size=pixels.shape)
-        usual, more, push = clock_terms(usual, lenses, at, speed, residual, np.ones(size), *known)
-        information, force = information + np.asarray(more), force + np.asarray(push)
-    np.testing.assert_allclose(force / information, delay, atol=1e-3)
+        running_mean, more, push = clock_terms(running_mean, lenses, at, speed, residual, np.ones(size), *known)
+        information, eta = information + np.asarray(more), eta + np.asarray(push)
+    np.testing.assert_allclose(eta / information, delay, atol=1e-3)
 
 
 def test_a_camera_whose_clock_is_behind_is_found_and_taken_into_account(scene):

@@ -10,7 +10,7 @@ import pytest
 
 from streamfit.cameras import Rig
 from streamfit.fit.estimate import Estimate, View
-from streamfit.fit.stature import measured_subject
+from streamfit.fit.initial_scale import measured_subject
 from streamfit.fit.tracker import Tracker
 from streamfit.fit.trial import Trial
 from streamfit.fit.window import Window
@@ -136,13 +136,15 @@ def test_a_child_is_followed_at_once_and_is_as_large_as_they_are(scene, monkeypa
     unknown = Subject.generic(scene.skeleton, scene.keypoints)
     tracker, rng, live = Tracker(scene.skeleton, scene.rig, scene.keypoints, unknown), np.random.default_rng(0), []
     tracker.warm_up()
-    compiled = [function._cache_size() for function in (Window.step, Window.advance)]
+    compiled = [function._cache_size() for function in (Window.measurement_update, Window.relinearise_and_shift)]
     for t in times(0.0, 1.0):
         live.append(tracker.update(t, small.views(t, 2.0, rng))[0])
     assert {e.state for e in live} == {"tracking"}
     assert tracker.subject.scale["pelvis"] == pytest.approx(1.10 / SKELETON_STATURE, rel=0.03)
     assert live[-1].rms_px < 5.0
-    assert [function._cache_size() for function in (Window.step, Window.advance)] == compiled
+    assert [
+        function._cache_size() for function in (Window.measurement_update, Window.relinearise_and_shift)
+    ] == compiled
     trial = Trial("child", scene.rig, [(t, small.views(t, 2.0, rng)) for t in times(0.0, 0.4)])
     measured = measured_subject(trial, scene.skeleton, scene.keypoints, unknown)
     assert measured.scale["pelvis"] == pytest.approx(1.10 / SKELETON_STATURE, rel=0.03)

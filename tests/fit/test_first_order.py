@@ -131,9 +131,9 @@ def test_joints_stay_within_their_limits(scene, calibrated):
 
 
 def test_says_how_far_it_is_and_what_it_did(stages, calibrated):
-    shares = [stage.share for stage in stages]
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
+    fractions = [stage.fraction for stage in stages]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
     assert calibrated.converged
     assert calibrated.steps == SETTINGS.steps
     fit = calibrated.subject.fit

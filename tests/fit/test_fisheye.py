@@ -8,8 +8,8 @@ import pytest
 
 from streamfit.cameras import Lenses, Rig, project
 from streamfit.fit.bundle import calibrated_cameras, refined_rigs
+from streamfit.fit.left_right import Optics, Pairs
 from streamfit.fit.residuals import Noise
-from streamfit.fit.swaps import Optics, Pairs
 from streamfit.fit.tracker import Tracker
 from streamfit.fit.trial import Trial, lay_out
 from streamfit.fit.triangulate import triangulate
@@ -46,7 +46,7 @@ def test_finds_points_far_off_the_axis(mixed):
 def test_sides_are_compared_by_the_same_projection(mixed):
     lenses, points = mixed.rig.lenses(), mixed.points(0.3)
     pairs = Pairs.of(mixed.skeleton, mixed.keypoints)
-    noise = Noise(mixed.subject.noise, mixed.subject.wander, np.array(1.5), np.array(2.0))
+    noise = Noise(mixed.subject.noise, mixed.subject.sta_sd, np.array(1.5), np.array(2.0))
     optics = Optics(pairs, lenses, noise)
     pixels, depth = optics.pixels(points[optics.paired].T.astype(np.float32))
     expected = mixed.pixels(0.3)[:, optics.paired].swapaxes(1, 2)

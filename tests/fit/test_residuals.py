@@ -7,9 +7,9 @@ import numpy as np
 from streamfit.cameras import Lenses, project
 from streamfit.fit.residuals import Noise, reduce_views, view_terms
 
-NOISE = Noise(sd=np.full(3, 5.0), wander=np.zeros(3), freedom=1.5, confidence_power=1.0)
+NOISE = Noise(sd=np.full(3, 5.0), sta_sd=np.zeros(3), dof=1.5, confidence_power=1.0)
 WANDER = np.array([0.003, 0.01, 0.03])
-WANDERING = NOISE._replace(wander=WANDER)
+WANDERING = NOISE._replace(sta_sd=WANDER)
 reduced_views = jax.jit(reduce_views)
 
 
@@ -39,38 +39,38 @@ def variance(lenses, seen):
 
 
 @jax.jit
-def student_cost(lenses, points, seen, share):
+def student_cost(lenses, points, seen, decorrelation):
     """Negative log-likelihood of bivariate Student-t errors, constants left out."""
     square = jnp.sum((seen[..., :2] - seen_by(lenses, points).pixels) ** 2, -1) / variance(lenses, seen)
-    cost = 0.5 * (NOISE.freedom + 2) * jnp.log1p(square / NOISE.freedom)
-    return jnp.sum(share[:, None] * jnp.where(seen[..., 2] > 0, cost, 0.0))
+    cost = 0.5 * (NOISE.dof + 2) * jnp.log1p(square / NOISE.dof)
+    return jnp.sum(decorrelation[:, None] * jnp.where(seen[..., 2] > 0, cost, 0.0))
 
 
-def test_force_is_the_slope_of_the_robust_cost(rig):
+def test_eta_is_the_slope_of_the_robust_cost(rig):
     lenses, points, seen = setting(rig)
     moved = points + 0.02
-    share = np.linspace(0.2, 1.0, len(rig.cameras))
-    reduced = reduced_views(lenses, at(moved, seen), seen, NOISE, share)
-    slope = jax.jit(jax.grad(student_cost, 1))(lenses, moved, seen, share)
-    np.testing.assert_allclose(reduced.force, -slope, rtol=1e-6, atol=1e-6)
+    decorrelation = np.linspace(0.2, 1.0, len(rig.cameras))
+    reduced = reduced_views(lenses, at(moved, seen), seen, NOISE, decorrelation)
+    slope = jax.jit(jax.grad(student_cost, 1))(lenses, moved, seen, decorrelation)
+    np.testing.assert_allclose(reduced.eta, -slope, rtol=1e-6, atol=1e-6)
 
 
 def test_information_is_the_curvature_where_the_fit_is_perfect(rig):
     lenses, points, seen = setting(rig)
-    share = np.ones(len(rig.cameras))
-    reduced = reduced_views(lenses, at(points, seen), seen, NOISE, share)
-    curvature = jax.jit(jax.hessian(student_cost, 1))(lenses, points, seen, share)
+    decorrelation = np.ones(len(rig.cameras))
+    reduced = reduced_views(lenses, at(points, seen), seen, NOISE, decorrelation)
+    curvature = jax.jit(jax.hessian(student_cost, 1))(lenses, points, seen, decorrelation)
     for k in range(3):
         np.testing.assert_allclose(reduced.information[k], curvature[k, :, k, :], rtol=1e-6)
 
 
-def stacked(lenses, points, seen, weight, share, k):
+def stacked(lenses, points, seen, weight, decorrelation, k):
     """Whitened residuals of keypoint k and their derivatives with respect to its place and its displacement.
 
-    The robust weights are held; the displacement's own residual, displacement / wander, stands last.
+    The robust weights are held; the displacement's own residual, displacement / sta_sd, stands last.
     """
     projection = seen_by(lenses, points)
-    precision = share * weight[:, k] * (NOISE.freedom + 2.0) / NOISE.freedom / variance(lenses, seen)[:, k]
+    precision = decorrelation * weight[:, k] * (NOISE.dof + 2.0) / NOISE.dof / variance(lenses, seen)[:, k]
     root = np.sqrt(precision)[:, None]
     residual = (root * (seen[:, k, :2] - projection.pixels[:, k])).reshape(-1)
     slope = (root[..., None] * projection.jacobian[:, k]).reshape(-1, 3)
@@ -79,14 +79,14 @@ def stacked(lenses, points, seen, weight, share, k):
     return np.concatenate([residual, np.zeros(3)]), place, displacement
 
 
-def test_force_is_the_slope_of_the_cost_with_the_displacement_minimised_out(rig):
+def test_eta_is_the_slope_of_the_cost_with_the_displacement_minimised_out(rig):
     lenses, points, seen = setting(rig)
     moved = points + np.array([0.015, -0.01, 0.02])
-    share = np.linspace(0.2, 1.0, len(rig.cameras))
-    reduced = reduced_views(lenses, at(moved, seen), seen, WANDERING, share)
+    decorrelation = np.linspace(0.2, 1.0, len(rig.cameras))
+    reduced = reduced_views(lenses, at(moved, seen), seen, WANDERING, decorrelation)
     for k in range(3):
         # the cost's displacement counts as the camera with the largest share does: here that share is 1
-        held = partial(stacked, seen=seen, weight=np.asarray(reduced.weight), share=share, k=k)
+        held = partial(stacked, seen=seen, weight=np.asarray(reduced.weight), decorrelation=decorrelation, k=k)
         _, _, displaced = held(lenses, moved)
 
         def least(place, held=held, displaced=displaced, k=k):
@@ -98,16 +98,16 @@ def test_force_is_the_slope_of_the_cost_with_the_displacement_minimised_out(rig)
 
         steps = 1e-5 * np.eye(3)
         slope = [(least(moved[k] + step) - least(moved[k] - step)) / 2e-5 for step in steps]
-        np.testing.assert_allclose(reduced.force[k], -np.array(slope), rtol=1e-5, atol=1e-5 * np.abs(slope).max())
+        np.testing.assert_allclose(reduced.eta[k], -np.array(slope), rtol=1e-5, atol=1e-5 * np.abs(slope).max())
 
 
 def test_information_is_the_schur_complement_over_the_displacement(rig):
     lenses, points, seen = setting(rig)
     moved = points + np.array([0.015, -0.01, 0.02])
-    share = np.linspace(0.2, 1.0, len(rig.cameras))
-    reduced = reduced_views(lenses, at(moved, seen), seen, WANDERING, share)
+    decorrelation = np.linspace(0.2, 1.0, len(rig.cameras))
+    reduced = reduced_views(lenses, at(moved, seen), seen, WANDERING, decorrelation)
     for k in range(3):
-        _, a, b = stacked(lenses, moved, seen, np.asarray(reduced.weight), share, k)
+        _, a, b = stacked(lenses, moved, seen, np.asarray(reduced.weight), decorrelation, k)
         complement = a.T @ a - a.T @ b @ np.linalg.solve(b.T @ b, b.T @ a)
         np.testing.assert_allclose(reduced.information[k], complement, rtol=1e-7, atol=1e-7 * complement.max())
 
@@ -115,15 +115,15 @@ def test_information_is_the_schur_complement_over_the_displacement(rig):
 def test_a_common_share_scales_everything(rig):
     """The displacement persists as the views do: half the instants' worth is half of the whole."""
     lenses, points, seen = setting(rig)
-    moved, share = at(points + 0.02, seen), np.linspace(0.2, 1.0, len(rig.cameras))
-    whole = reduced_views(lenses, moved, seen, WANDERING, share)
-    half = reduced_views(lenses, moved, seen, WANDERING, 0.5 * share)
+    moved, decorrelation = at(points + 0.02, seen), np.linspace(0.2, 1.0, len(rig.cameras))
+    whole = reduced_views(lenses, moved, seen, WANDERING, decorrelation)
+    half = reduced_views(lenses, moved, seen, WANDERING, 0.5 * decorrelation)
     np.testing.assert_allclose(half.information, 0.5 * whole.information, rtol=1e-12)
-    np.testing.assert_allclose(half.force, 0.5 * whole.force, rtol=1e-12)
+    np.testing.assert_allclose(half.eta, 0.5 * whole.eta, rtol=1e-12)
     np.testing.assert_allclose(half.weight, whole.weight, rtol=1e-12)
 
 
-def test_more_cameras_say_no_more_than_the_wander_lets_them(rig):
+def test_more_cameras_say_no_more_than_the_artefact_lets_them(rig):
     lenses, points, seen = setting(rig)
     sure = WANDERING._replace(sd=np.full(3, 0.2))
     most = []
@@ -144,10 +144,10 @@ def test_what_all_cameras_see_alike_is_a_displacement_and_no_outlier(rig):
     seen[..., :2] = seen_by(lenses, points + away).pixels
     sure = NOISE._replace(sd=np.full(3, 1.0))
     compiled = jax.jit(view_terms)
-    terms = compiled(lenses, at(points, seen), seen, sure._replace(wander=WANDER))
-    np.testing.assert_allclose(terms.displacement, away, atol=1e-3)
+    terms = compiled(lenses, at(points, seen), seen, sure._replace(sta_sd=WANDER))
+    np.testing.assert_allclose(terms.sta, away, atol=1e-3)
     assert np.asarray(terms.weight).min() > 0.5
-    assert np.linalg.norm(terms.left, axis=-1).max() < 0.1 * np.linalg.norm(terms.residual, axis=-1).max()
+    assert np.linalg.norm(terms.residual_after_sta, axis=-1).max() < 0.1 * np.linalg.norm(terms.residual, axis=-1).max()
     stiff = compiled(lenses, at(points, seen), seen, sure)
     assert np.median(np.asarray(stiff.weight)[:, 1:], 0).max() < 0.2
 
@@ -163,8 +163,8 @@ def test_missing_points_count_for_nothing(rig):
         fewer = reduced_views(lenses, moved, seen, noise, without_view)
         assert without.weight[2, 1] == 0.0
         np.testing.assert_allclose(without.information[1], fewer.information[1], rtol=1e-9)
-        np.testing.assert_allclose(without.force[1], fewer.force[1], rtol=1e-9)
-        assert np.isfinite(without.force).all()
+        np.testing.assert_allclose(without.eta[1], fewer.eta[1], rtol=1e-9)
+        assert np.isfinite(without.eta).all()
 
 
 def test_a_keypoint_that_nobody_sees_says_nothing(rig):
@@ -172,7 +172,7 @@ def test_a_keypoint_that_nobody_sees_says_nothing(rig):
     seen[:, 1, 2] = 0.0
     reduced = reduced_views(lenses, at(points, seen), seen, WANDERING, np.ones(len(rig.cameras)))
     assert not np.asarray(reduced.information[1]).any()
-    assert not np.asarray(reduced.force[1]).any()
+    assert not np.asarray(reduced.eta[1]).any()
 
 
 def test_an_outlier_pulls_less_than_a_small_error(rig):
@@ -181,5 +181,5 @@ def test_an_outlier_pulls_less_than_a_small_error(rig):
     near[0, 0, 0] += 5.0
     far[0, 0, 0] += 400.0
     one = np.ones(len(rig.cameras))
-    pull = [np.linalg.norm(reduced_views(lenses, at(points, seen), s, NOISE, one).force[0]) for s in (near, far)]
+    pull = [np.linalg.norm(reduced_views(lenses, at(points, seen), s, NOISE, one).eta[0]) for s in (near, far)]
     assert pull[1] < 0.2 * pull[0]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from streamfit.cameras import Rig
-from streamfit.fit.estimate import Estimate, Haste, View
+from streamfit.fit.estimate import Estimate, Load, View
 from streamfit.fit.settings import FitSettings
 from streamfit.fit.tracker import FAR, Tracker
 from streamfit.fit.window import Window
-from streamfit.fit.window_data import Sight
+from streamfit.fit.window_types import SystematicInputs
 from streamfit.subject import Subject
 
 RATE = 50.0
@@ -40,7 +40,7 @@ def run_hurried(tracker, scene, times, together):
     """The same where others always wait, so many together."""
     live, smoothed = [], []
     for i in range(0, len(times), together):
-        live += tracker.answer([(t, scene.views(t)) for t in times[i : i + together]], haste=Haste.MUCH)
+        live += tracker.answer([(t, scene.views(t)) for t in times[i : i + together]], load=Load.OVERLOADED)
         smoothed += tracker.settled()
     return live, smoothed + tracker.finish()
 
@@ -76,29 +76,29 @@ def test_follows_a_person_who_turns_round(scene, tracker_of):
 
 
 @pytest.mark.parametrize(
-    ("rate", "together", "haste"),
+    ("rate", "together", "load"),
     [
-        (50.0, 1, Haste.MUCH),
-        (50.0, 3, Haste.MUCH),
-        (100.0, 4, Haste.MUCH),
-        (60.0, 1, Haste.SOME),
-        (100.0, 1, Haste.SOME),
+        (50.0, 1, Load.OVERLOADED),
+        (50.0, 3, Load.OVERLOADED),
+        (100.0, 4, Load.OVERLOADED),
+        (60.0, 1, Load.BUSY),
+        (100.0, 1, Load.BUSY),
     ],
 )
-def test_in_a_hurry_the_answers_are_as_good(scene, tracker_of, rate, together, haste):
+def test_in_a_hurry_the_answers_are_as_good(scene, tracker_of, rate, together, load):
     """Every instant is answered once and smoothed once, by the same trajectory to a fraction of its error."""
     noise, hurry = np.random.default_rng(3), np.random.default_rng(4)
     seen = [(t, scene.views(t, noise=3.0, rng=noise)) for t in np.arange(0, 2.0, 1 / rate)]
     at_ease, hurried = tracker_of(), tracker_of()
     live, smoothed = zip(*(at_ease.update(t, views) for t, views in seen), strict=True)
-    usual = [list(live), [*chain.from_iterable(smoothed), *at_ease.finish()]]
+    running_mean = [list(live), [*chain.from_iterable(smoothed), *at_ease.finish()]]
     answered: list[list[Estimate]] = [[], []]
     while seen:
         taken, seen = seen[:together], seen[together:]
-        answered[0] += hurried.answer(taken, haste if hurry.random() < 0.8 else Haste.NONE)
+        answered[0] += hurried.answer(taken, load if hurry.random() < 0.8 else Load.NORMAL)
         answered[1] += hurried.settled()
     answered[1] += hurried.finish()
-    for one, other in zip(usual, answered, strict=True):
+    for one, other in zip(running_mean, answered, strict=True):
         assert [e.t for e in other] == [e.t for e in one]
         angle, place = errors(scene, one)
         hurried_angle, hurried_place = errors(scene, other)
@@ -131,7 +131,7 @@ def test_tracks_from_the_first_instant(scene, tracker_of):
 
 def test_no_answer_is_surer_than_the_skeleton(scene):
     """However well a person is seen: here without noise, their keypoints never away from their places."""
-    exact = replace(scene.subject, wander=np.full(26, 1e-4), displacement=np.full(26, 1e-4), persistent=np.zeros(26))
+    exact = replace(scene.subject, sta_sd=np.full(26, 1e-4), sta_rms=np.full(26, 1e-4), persistent=np.zeros(26))
     tracker = Tracker(scene.skeleton, scene.rig, scene.keypoints, exact)
     live, smoothed = run(tracker, scene, np.arange(0, 0.5, 1 / RATE))
     assert smoothed
@@ -319,8 +319,8 @@ def test_another_step_is_for_movement_that_a_camera_sees(scene, monkeypatch, far
     tracker = Tracker(scene.skeleton, rig, scene.keypoints, scene.subject)
     for t in np.arange(0, 0.5, 1 / RATE):
         before, _ = tracker.update(t, seen.views(t))
-    steps, step = [], Window.step
-    monkeypatch.setattr(Window, "step", lambda *args: (steps.append(args), step(*args))[1])
+    steps, step = [], Window.measurement_update
+    monkeypatch.setattr(Window, "measurement_update", lambda *args: (steps.append(args), step(*args))[1])
     after, _ = tracker.update(0.5, seen.views(0.5))
     assert np.linalg.norm(after.keypoints - before.keypoints, axis=1).max() > FAR
     assert (len(steps) > 1) == again
@@ -364,7 +364,9 @@ def with_settings(scene, **settings):
 @pytest.fixture(scope="module")
 def double(scene):
     """What the window of double precision, all of whose control points are active, makes of two seconds."""
-    return run(with_settings(scene, precision="float64", active=99, slots=4, fresh=4), scene, np.arange(0, 2, 1 / RATE))
+    return run(
+        with_settings(scene, precision="float64", active=99, slots=4, relinearised=4), scene, np.arange(0, 2, 1 / RATE)
+    )
 
 
 @pytest.mark.parametrize(
@@ -377,7 +379,7 @@ def test_what_is_passive_or_single_precision_answers_the_same(scene, double, set
     """
     times = np.arange(0, 2, 1 / RATE)
     for found, expected in zip(
-        run(with_settings(scene, slots=4, fresh=4, **settings), scene, times), double, strict=True
+        run(with_settings(scene, slots=4, relinearised=4, **settings), scene, times), double, strict=True
     ):
         assert [e.t for e in found] == [e.t for e in expected]
         later = slice(len(times) * 4 // 5, None)
@@ -411,21 +413,21 @@ def test_what_lasts_is_what_displaced_keypoints_do_to_a_pose(scene):
     """Against the covariance C J' W S W J C, written out with the Jacobian of each keypoint."""
     tracker = with_settings(scene, precision="float64")
     kinematics, model = tracker._window.kinematics, tracker._model
-    model = model._replace(displacement=1.5 * model.noise.wander)
+    model = model._replace(sta_rms=1.5 * model.noise.sta_sd)
     q = scene.q(0.3)
     pose = kinematics.pose(q, model.scale)
     points = kinematics.keypoints(pose, model.places)
     jacobian = np.asarray(kinematics.jacobian(pose, points))
     rng = np.random.default_rng(0)
     half = rng.normal(size=(len(points), 3, 3)) * 20.0
-    # no more than the displacement leaves: the inverse of (pixels' covariance + wander^2)
-    wander = np.asarray(model.noise.wander)[:, None, None] ** 2 * np.eye(3)
-    information = np.linalg.inv(np.linalg.inv(half @ half.swapaxes(1, 2) + 100.0 * np.eye(3)) + wander)
+    # no more than the displacement leaves: the inverse of (pixels' covariance + sta_sd^2)
+    sta_sd = np.asarray(model.noise.sta_sd)[:, None, None] ** 2 * np.eye(3)
+    information = np.linalg.inv(np.linalg.inv(half @ half.swapaxes(1, 2) + 100.0 * np.eye(3)) + sta_sd)
     share = np.asarray(model.persistent)[:, None, None]
-    covariance = 1.5**2 * wander + share * (np.linalg.inv(information) - wander)
+    covariance = 1.5**2 * sta_sd + share * (np.linalg.inv(information) - sta_sd)
     normal = np.einsum("kid,kij,kje->de", jacobian, information, jacobian) + np.eye(len(q))
     middle = np.einsum("kid,kij,kjl,klm,kme->de", jacobian, information, covariance, information, jacobian)
     inverse = np.linalg.inv(normal)
-    sight = Sight(kinematics.screws(pose), points, information)
-    found = tracker._window.lasting(model, sight)
+    systematic_inputs = SystematicInputs(kinematics.screws(pose), points, information)
+    found = tracker._window.systematic_variance(model, systematic_inputs)
     np.testing.assert_allclose(found, np.diag(inverse @ middle @ inverse), rtol=1e-6)

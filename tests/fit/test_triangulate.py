@@ -7,7 +7,7 @@ from streamfit.fit.triangulate import triangulate
 def look(scene, t=0.3):
     seen = np.stack([v.xyc for v in scene.views(t)])
     count = seen.shape[1]
-    return seen, Noise(sd=np.full(count, 5.0), wander=np.full(count, 0.005), freedom=1.5, confidence_power=1.0)
+    return seen, Noise(sd=np.full(count, 5.0), sta_sd=np.full(count, 0.005), dof=1.5, confidence_power=1.0)
 
 
 def test_finds_the_points_from_exact_views(scene):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from streamfit.cameras import Rig
-from streamfit.fit.anatomy import Build
 from streamfit.fit.calibrate import calibrate
 from streamfit.fit.calibration import Calibration, Movement
+from streamfit.fit.check_sides import mirrored
 from streamfit.fit.estimate import View
-from streamfit.fit.exchange import mirrored
+from streamfit.fit.shape_prior import Build
 from streamfit.fit.trial import Trial
 from streamfit.fit.verdict import judge
 from streamfit.skeleton import KeypointSet

@@ -18,9 +18,9 @@ from streamfit.imports.detections.openpose import read_people
 from streamfit.session.mcap_file import SessionWriter, read_session
 from streamfit.skeleton import KeypointSet, Skeleton
 from streamfit.subject import Subject
+from streamfit.wire.codec import VERSION, encode
 from streamfit.wire.control import ControlError, decode_request, encode_error
 from streamfit.wire.messages import KeypointsMessage, Rejected, decode_ingest
-from streamfit.wire.packing import VERSION, encode
 from streamfit.wire.security import load_key
 
 ROOT = Path(__file__).parents[2]

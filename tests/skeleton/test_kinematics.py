@@ -104,10 +104,10 @@ def test_screws_do_what_the_jacobian_does(skeleton, scattered):
         moved = points + jnp.einsum("kid,d->ki", jacobian, change)
         np.testing.assert_allclose(kinematics.displaced(screws, points, change), moved, atol=1e-12)
         half = rng.normal(size=(60, 3, 3))
-        information, force = half @ half.swapaxes(1, 2), rng.normal(size=(60, 3))
-        hessian, pull = kinematics.condense(screws, points, information, force)
+        information, eta = half @ half.swapaxes(1, 2), rng.normal(size=(60, 3))
+        hessian, pull = kinematics.condense(screws, points, information, eta)
         np.testing.assert_allclose(hessian, jnp.einsum("kid,kij,kje->de", jacobian, information, jacobian), atol=1e-9)
-        np.testing.assert_allclose(pull, jnp.einsum("kid,ki->d", jacobian, force), atol=1e-10)
+        np.testing.assert_allclose(pull, jnp.einsum("kid,ki->d", jacobian, eta), atol=1e-10)
 
 
 def test_on_the_host_as_compiled(skeleton, scattered):

@@ -1,8 +1,8 @@
 import msgpack
 import pytest
 
+from streamfit.wire.codec import encode
 from streamfit.wire.control import ControlError, decode_request, encode_error, encode_result
-from streamfit.wire.packing import encode
 
 
 @pytest.mark.parametrize("identifier", ["abc", 7, 1.5, None, True])

@@ -23,7 +23,7 @@ from streamfit.imports.detections.timeline import Instant, Picture, instants
 LATEST = 1e10
 """s: no time of a recording is beyond (public contract: as nanoseconds it fits 64 bits)."""
 
-Show = Callable[[str, float], None]
+ProgressCallback = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Recording:
 
 
 def read_recording(
-    source: Path, folders: Sequence[Path], calibration: Calibration, reading: Reading, show: Show
+    source: Path, folders: Sequence[Path], calibration: Calibration, reading: Reading, show: ProgressCallback
 ) -> Recording:
     """What the folders hold, one for each camera. Raises InputError."""
     cameras = cameras_of(folders, calibration.rig, reading.folders)
@@ -121,7 +121,7 @@ def _timeline(source: Path, frames: Mapping[str, Frames], reading: Reading) -> t
 
 
 def _one_person(
-    source: Path, people: People, together: Sequence[Instant], calibration: Calibration, show: Show
+    source: Path, people: People, together: Sequence[Instant], calibration: Calibration, show: ProgressCallback
 ) -> OnePerson:
     finder = PeopleFinder(calibration.rig)
     found = one_person(people, together, finder, str(source), lambda done: show("people", done))
