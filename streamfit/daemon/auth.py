@@ -11,7 +11,7 @@ from streamfit.wire.clients import Clients
 from streamfit.wire.peers import accepted, address, cut, descriptor, identity, key_of
 
 log = logging.getLogger(__name__)
-LOOK = 1.0  # s between two looks into the folder of keys
+KEYS_POLL_S = 1.0  # s between two looks into the folder of keys
 MAX_PEERS = 64
 OTHERS = "others"
 
@@ -82,7 +82,7 @@ class Authenticator:
         """Look after the folder, for ever."""
         while True:
             self.refresh()
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(KEYS_POLL_S)
 
     def status(self) -> dict[str, dict[str, int]]:
         """What the status says of the senders."""

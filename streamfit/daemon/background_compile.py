@@ -21,7 +21,7 @@ from streamfit.daemon.live import LiveSession
 from streamfit.fit.tracker import Tracker
 
 SLICE = 0.002  # s that are computed at a time
-REST = 2.0  # times that until the next
+COMPILE_BACKOFF = 2.0  # times that until the next
 CALLS = 64  # of Python functions, between two looks at the clock
 LONGEST = 0.05  # s of a rest, after what cannot be interrupted
 NICE = 19
@@ -82,7 +82,7 @@ def sparing(others: Callable[[], bool]) -> Iterator[None]:
         spent = time.thread_time() - began
         if spent > SLICE:
             if others():
-                time.sleep(min(REST * spent, LONGEST))
+                time.sleep(min(COMPILE_BACKOFF * spent, LONGEST))
             began = time.thread_time()
 
     sys.settrace(look)

@@ -17,7 +17,7 @@ from streamfit.fit.clocks import ClockState
 from streamfit.wire.control import ControlError
 
 log = logging.getLogger(__name__)
-LOOK = 0.1  # s between two looks for sessions that were opened, closed or calibrated
+SESSIONS_POLL_S = 0.1  # s between two looks for sessions that were opened, closed or calibrated
 EVERY = 1.0  # s between two looks at what changes all the time
 RESERVE = 3_600_000_000  # numbers, an hour's, so that an idle daemon seldom writes
 Call = Callable[[Callable[[], ClockState]], Awaitable[ClockState]]
@@ -74,7 +74,7 @@ class Checkpoint:
                 kept = Kept(sequence=self._reserved(bound()), sessions=described)
                 if kept != self._kept and not self._finished:
                     await asyncio.to_thread(self._save, kept)
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(SESSIONS_POLL_S)
 
     async def finish(self) -> None:
         """All sessions were closed in order: there is nothing to resume."""

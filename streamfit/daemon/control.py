@@ -23,10 +23,10 @@ from streamfit.wire.control import ControlError, Request, decode_request, encode
 from streamfit.wire.messages import is_name
 
 log = logging.getLogger(__name__)
-AT_ONCE = ("status", "sessions", "calibrate", "shutdown")  # the others may have to wait for something
+NON_BLOCKING = ("status", "sessions", "calibrate", "shutdown")  # the others may have to wait for something
 MAX_WAITING = 96  # requests of these others: more than sessions may be closing
 BUDGET = 0.0005  # s of requests that wait for each other, after which the others have their time
-REST, SUSPECT_REST = 6.0, 20.0  # times that; after a suspect sender's
+HEAVY_BACKOFF, SUSPECT_BACKOFF = 6.0, 20.0  # times that; after a suspect sender's
 HEAVY = ("open", "reload")  # they may compile
 DENIED = (*HEAVY, "calibrate")  # to suspect senders: they keep a core busy for long
 HEAVY_TIME, HEAVY_SHARE = 300.0, 0.1  # s of such requests at once, and which share of the time after that
@@ -96,7 +96,7 @@ class Control:
             await asyncio.sleep(0)
             owed = owed + time.monotonic() - began if has_waited else 0.0
             if owed > BUDGET:
-                await asyncio.sleep((SUSPECT_REST if sender.suspect else REST) * owed)
+                await asyncio.sleep((SUSPECT_BACKOFF if sender.suspect else HEAVY_BACKOFF) * owed)
                 owed = 0.0
 
     async def _serve(self, frames: list[zmq.Frame], sender: Sender) -> None:
@@ -125,7 +125,7 @@ class Control:
     @contextmanager
     def _waits(self, request: Request) -> Iterator[None]:
         """While a request is under way. Raises ControlError where too many are that may have to wait."""
-        waits = request.operation not in AT_ONCE
+        waits = request.operation not in NON_BLOCKING
         if waits and self._waiting >= MAX_WAITING:
             raise ControlError("busy", f"{self._waiting} requests are under way; try again later")
         self._waiting += waits

@@ -30,7 +30,7 @@ LATEST, NAMED = 24, 100
 """Instants that are looked at, spread evenly over those spans."""
 UNEXPLAINED = 0.5
 """Share of the points that the fit explains, below which something may be wrong."""
-REST = 0.005
+REST_S = 0.005
 """s after each fault that was tried, some 4 ms of work: who waits for answers goes first."""
 
 Job = Callable[[], tuple[Cause, ...]]
@@ -102,7 +102,7 @@ class Examination:
         rig, subject = session.live.rig, session.setup.subject
         if self._check is None or self._check[0] is not rig or self._check[1] is not subject:
             setup, keypoints = session.setup, session.live.keypoints
-            made = InputCheck(setup.skeleton, rig, keypoints, subject, setup.subject_name, lambda: time.sleep(REST))
+            made = InputCheck(setup.skeleton, rig, keypoints, subject, setup.subject_name, lambda: time.sleep(REST_S))
             self._check = (rig, subject, made)
         return self._check[2]
 

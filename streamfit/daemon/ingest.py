@@ -19,8 +19,8 @@ from streamfit.wire.messages import Rejected, decode_ingest
 log = logging.getLogger(__name__)
 BATCH = 16  # messages between two turns of the event loop
 BUDGET = 0.001  # s of one turn, after which the next message waits
-REST = 0.5  # times what its messages cost is left to the fits where some have waited for their turn
-SUSPECT_REST = 2.0  # the same for messages of a suspect sender: detectors must not wait for those
+FIT_DUTY = 0.5  # times what its messages cost is left to the fits where some have waited for their turn
+SUSPECT_DUTY = 2.0  # the same for messages of a suspect sender: detectors must not wait for those
 REPORT = 10.0  # s between two lines of one reason in the log
 
 
@@ -59,7 +59,7 @@ class Ingest:
             if not has_waited:
                 return 0.0
             before, computed = computed, time.thread_time()
-            rest += (SUSPECT_REST if sender.suspect else REST) * (computed - before)
+            rest += (SUSPECT_DUTY if sender.suspect else FIT_DUTY) * (computed - before)
             if time.monotonic() - began > BUDGET or sender.suspect:
                 break
         return rest

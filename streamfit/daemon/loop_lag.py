@@ -8,7 +8,7 @@ from collections.abc import Callable
 from streamfit.daemon.histogram import Histogram
 
 BEAT = 0.05  # s
-LOOK = 5  # beats between two looks
+BEATS_TO_LOOK = 5  # beats between two looks
 REMEMBERED = 5.0  # s
 
 
@@ -30,7 +30,7 @@ class LoopLag:
     async def run(self, look: Callable[[], None]) -> None:
         """Beat, for ever, and `look` four times a second."""
         while True:
-            for _ in range(LOOK):
+            for _ in range(BEATS_TO_LOOK):
                 due = time.monotonic() + BEAT
                 await asyncio.sleep(BEAT)
                 now = time.monotonic()

@@ -17,10 +17,10 @@ from streamfit.fit.estimate import Load
 log = logging.getLogger(__name__)
 THREAD = "solver"
 BUSY = 0.6  # share of its time that the thread works, above which it does what is most urgent only
-OF_LATE = 0.5  # s over which that share is taken
+LOAD_TAU_S = 0.5  # s over which that share is taken
 MOMENT = 0.001  # s of a stage, after which others may have their turn
-SPARED = 1000.0  # times what a turn took until the next of a suspect session, while others are in use
-LOOK = 0.1  # s until it is seen that they no longer are
+SUSPECT_BACKOFF = 1000.0  # times what a turn took until the next of a suspect session, while others are in use
+SUSPECT_POLL_S = 0.1  # s until it is seen that they no longer are
 Result = TypeVar("Result")
 
 
@@ -80,13 +80,13 @@ class Solver:
             took = time.monotonic() - began
             self._used[sender] = self._fair + took
             if session.suspect:
-                self._spared_until = began + (1.0 + SPARED) * took
+                self._spared_until = began + (1.0 + SUSPECT_BACKOFF) * took
 
     async def _wait(self) -> None:
         """Until there is something to solve, or those for whom suspects are held back may be gone."""
         self._work.clear()
         try:
-            async with asyncio.timeout(LOOK if any(self._working()) else None):
+            async with asyncio.timeout(SUSPECT_POLL_S if any(self._working()) else None):
                 await self._work.wait()
         except TimeoutError:
             pass
@@ -127,7 +127,7 @@ class Solver:
         """The thread has worked since `began`, and before that had nothing to do."""
         now, before = time.monotonic(), self._ended
         self._ended = now
-        self._load += (1.0 - math.exp((before - now) / OF_LATE)) * ((now - began) / (now - before) - self._load)
+        self._load += (1.0 - math.exp((before - now) / LOAD_TAU_S)) * ((now - began) / (now - before) - self._load)
 
     def _timed(self, function: Callable[[], Result]) -> Result:
         self.began = time.monotonic()

@@ -14,7 +14,7 @@ from streamfit.daemon.sessions import Sessions
 from streamfit.wire import schema
 from streamfit.wire.codec import VERSION
 
-LOOK = 0.1
+SESSIONS_POLL_S = 0.1
 """s between two looks for a change."""
 STATUS = 1.0
 """s between two messages where nothing changes."""
@@ -122,7 +122,7 @@ async def keep_telling(seen: Callable[[], object], tell: Callable[[], object]) -
             last, told = new, now
             tell()
             took = time.monotonic() - now
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(SESSIONS_POLL_S)
 
 
 def latency_percentiles(session: Session) -> tuple[float | None, float | None]:

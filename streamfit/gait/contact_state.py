@@ -83,7 +83,7 @@ class Foot:
             return self._standing(sample, other)
         if self.state == "air":
             return self._swinging(sample)
-        slow, fast = sample.effort < self._slow, sample.effort > SURELY * self._slow
+        slow, fast = sample.contact_speed < self._slow, sample.contact_speed > SURELY * self._slow
         self._count = max(self._count, 0) + 1 if slow else min(self._count, 0) - 1 if fast else 0
         if rests or abs(self._count) * self._period >= SETTLE:
             self._enter("ground" if rests or slow else "air", sample)
@@ -94,12 +94,12 @@ class Foot:
         return self._foot_off(last=True)
 
     def _standing(self, sample: Sample, other: Foot) -> list[ContactChange]:
-        if sample.effort < self._slow:
+        if sample.contact_speed < self._slow:
             self._home = self._home + (sample.path - self._home) * self._period / SWAY
             self._peak = 0.0
             return []
         moved = np.linalg.norm(sample.path - self._home, axis=1).min()
-        if moved < self._far or (other.state == "air" and sample.effort < FLYING):
+        if moved < self._far or (other.state == "air" and sample.contact_speed < FLYING):
             return []
         usual = self.swing_speed or other.swing_speed
         self._left = (sample.t, usual or self._peak)
@@ -111,7 +111,7 @@ class Foot:
         left = self._foot_off(last=False)
         slowest = SLOWEST * self._slow
         landing = float(np.clip(LANDING * self._peak, slowest, self._fastest))
-        self._count = self._count + 1 if sample.effort < (self._fastest if self._count else landing) else 0
+        self._count = self._count + 1 if sample.contact_speed < (self._fastest if self._count else landing) else 0
         if self._count * self._period < CONFIRM:
             return left
         left += self._foot_off(last=True)

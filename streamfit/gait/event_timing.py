@@ -41,16 +41,16 @@ LEAST = 0.15
 class Sample:
     """A foot at one time: its points at `place` (P, 3) m move by `rate` (P, 3) m/s relative to the ground.
 
-    `knee` is the rate of its knee's flexion (rad/s); `effort` the speed (m/s) of its slowest part, and more where that
-    is high above the floor; `swing` the speed of the foot as a whole; `path` (2, 3) m where its heel and its ball are
-    on the ground, as the belt has it.
+    `knee` is the rate of its knee's flexion (rad/s); `contact_speed` the speed (m/s) of its slowest part, and more
+    where that is high above the floor; `swing` the speed of the foot as a whole; `path` (2, 3) m where its heel and its
+    ball are on the ground, as the belt has it.
     """
 
     t: float
     place: np.ndarray
     rate: np.ndarray
     knee: float
-    effort: float
+    contact_speed: float
     swing: float
     path: np.ndarray
 

@@ -112,10 +112,10 @@ class Gait:
         if self._course is None:
             return Contacts(np.nan, np.nan)
         feet = self._feet.at(q, qd)
-        effort = _effort(_speed(self._relative(feet)), self._heights(feet))
+        contact_speed = _contact_speed(_speed(self._relative(feet)), self._heights(feet))
         swings = [foot.swing_speed or 0.0 for foot in self._foot.values()]
         even = max(ON * max(swings), ON_LEAST)
-        return Contacts(*(float(x) for x in expit(np.log(even / np.maximum(effort, FAINT)) / SPREAD)))
+        return Contacts(*(float(x) for x in expit(np.log(even / np.maximum(contact_speed, FAINT)) / SPREAD)))
 
     def _advance(self, until: float) -> list[FootEvent | Step]:
         out: list[FootEvent | Step] = []
@@ -135,16 +135,16 @@ class Gait:
         rate = self._relative(feet)
         speed = _speed(rate)
         self._learn_floor(feet, speed < REST)
-        effort = _effort(speed, self._heights(feet))
+        contact_speed = _contact_speed(speed, self._heights(feet))
         self._path += (feet.rate - rate)[:, 0] * PERIOD
         if any(foot.state != "air" for foot in self._foot.values()):
-            self._slowest.append(float(effort.min()))
+            self._slowest.append(float(contact_speed.min()))
         noise = sorted(self._slowest)[len(self._slowest) // 4] if self._slowest else 0.0
         swing = _speed(0.5 * (rate[:, SOLE] + rate[:, BALL]))
         for i, side in enumerate(SIDES):
             path = feet.place[i] - self._path[i]
             knee = float(feet.knee[i])
-            sample = Sample(t, feet.place[i], rate[i], knee, float(effort[i]), float(swing[i]), path[PARTS])
+            sample = Sample(t, feet.place[i], rate[i], knee, float(contact_speed[i]), float(swing[i]), path[PARTS])
             other = self._foot[SIDES[1 - i]]
             changes = self._foot[side].step(sample, other, noise, self._belts.excess, self._belts.rests[i])
             out += self._events(side, changes)
@@ -206,7 +206,7 @@ def _speed(rate: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(np.einsum("...i,...i->...", rate, rate)))
 
 
-def _effort(speed: np.ndarray, height: np.ndarray) -> np.ndarray:
+def _contact_speed(speed: np.ndarray, height: np.ndarray) -> np.ndarray:
     """(2,) m/s: the speed of each foot's slowest part, and more where that is high (m above its floor)."""
     speed, height = speed[:, PARTS], height[:, PARTS]
     near = NEAR + LEAN * (height.max(1, keepdims=True) - height)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streamfit.daemon import background_compile
-from streamfit.daemon.background_compile import REST, prepare, sparing
+from streamfit.daemon.background_compile import COMPILE_BACKOFF, prepare, sparing
 
 
 def engine(recipe: Callable[[], Any]) -> Any:
@@ -38,7 +38,7 @@ def test_a_sparing_thread_rests_longer_than_it_computes() -> None:
         called(1_000_000)
         wall, computed = time.monotonic() - wall, time.thread_time() - computed
     assert computed > 0.05
-    assert wall > 0.9 * (1.0 + REST) * computed
+    assert wall > 0.9 * (1.0 + COMPILE_BACKOFF) * computed
 
 
 def test_who_comes_meanwhile_is_spared_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:

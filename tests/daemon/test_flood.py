@@ -26,7 +26,7 @@ from fake_tracker import SLOW
 from streamfit.daemon import status
 from streamfit.daemon.auth import MAX_PEERS, OTHERS, Authenticator
 from streamfit.daemon.control import MAX_WAITING, Control
-from streamfit.daemon.ingest import REST, SUSPECT_REST, Ingest
+from streamfit.daemon.ingest import FIT_DUTY, SUSPECT_DUTY, Ingest
 from streamfit.daemon.page_feed import PageFeed
 from streamfit.daemon.publisher import MAX_MODELS, Publisher
 from streamfit.daemon.publisher import MAX_TOPICS as MAX_SEQUENCES
@@ -251,7 +251,7 @@ def test_heavy_requests_have_a_share_of_the_time() -> None:
 
 
 async def test_the_status_is_told_as_often_as_it_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status, "LOOK", 0.001)
+    monkeypatch.setattr(status, "SESSIONS_POLL_S", 0.001)
     for cost, at_least, at_most in ((0.0, 100, 1000), (0.004, 3, 6)):
         told: list[float] = []
 
@@ -335,6 +335,6 @@ async def test_a_flood_gives_way_for_what_it_costs_and_for_four_times_that_where
     def compute() -> int:
         return sum(range(300_000))
 
-    assert 0.8 * REST < await rested(compute) <= REST
-    assert 0.8 * SUSPECT_REST < await rested(compute, rubbish=200) <= SUSPECT_REST
-    assert await rested(lambda: time.sleep(0.05)) <= REST  # of what the message itself has computed
+    assert 0.8 * FIT_DUTY < await rested(compute) <= FIT_DUTY
+    assert 0.8 * SUSPECT_DUTY < await rested(compute, rubbish=200) <= SUSPECT_DUTY
+    assert await rested(lambda: time.sleep(0.05)) <= FIT_DUTY  # of what the message itself has computed
