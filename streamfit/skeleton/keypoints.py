@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,16 @@ class KeypointSet:
     bodies: tuple[str, ...]
     positions: np.ndarray
     sd: np.ndarray
+
+    @cached_property
+    def _contents(self) -> tuple[object, ...]:
+        return (self.name, self.names, self.bodies, self.positions.tobytes(), self.sd.tobytes())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeypointSet) and self._contents == other._contents
+
+    def __hash__(self) -> int:
+        return hash(self._contents)
 
     @staticmethod
     def load(name: str | Path) -> KeypointSet:

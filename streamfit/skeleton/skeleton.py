@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 
@@ -61,6 +63,19 @@ class Skeleton:
     """(D,) rad/s, the standard deviation of the velocity of joints that move slowly; infinite for the others."""
     model_error: ModelError
     """What the skeleton cannot say of a person."""
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Of the name and all that the MJCF file says: what is compiled for one skeleton serves its like."""
+        contents = np.empty(mujoco.mj_sizeModel(self.model), np.uint8)
+        mujoco.mj_saveModel(self.model, None, contents)
+        return hashlib.sha256(self.name.encode() + contents.tobytes()).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Skeleton) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
     @property
     def neutral(self) -> np.ndarray:
