@@ -29,7 +29,7 @@ from streamfit.errors import InputError  # noqa: E402
 from streamfit.files import read_text  # noqa: E402
 from streamfit.session.mcap_file import SessionWriter  # noqa: E402
 from streamfit.skeleton import KeypointSet  # noqa: E402
-from streamfit.view.terminal import Show, progress, run  # noqa: E402
+from streamfit.view.terminal import ProgressCallback, progress, run  # noqa: E402
 from streamfit.wire.codec import VERSION, encode  # noqa: E402
 from streamfit.wire.messages import KeypointsMessage, decode_ingest  # noqa: E402
 
@@ -101,7 +101,7 @@ def film(
 
 
 def _detected(
-    python: Path, calibration: Path, sources: tuple[str, ...], frames: int, show: Show
+    python: Path, calibration: Path, sources: tuple[str, ...], frames: int, show: ProgressCallback
 ) -> dict[float, list[dict[str, Any]]]:
     """The views by capture time (s from the start), in the calibration's pixels. InputError where nothing is found."""
     views: dict[float, list[dict[str, Any]]] = defaultdict(list)
