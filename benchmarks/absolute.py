@@ -16,7 +16,7 @@ from streamfit.commands.recording import open_recording
 from streamfit.demo.score import angles_at
 from streamfit.errors import InputError
 from streamfit.skeleton import Skeleton
-from streamfit.view.terminal import Show, progress, run
+from streamfit.view.terminal import ProgressCallback, progress, run
 
 WAYS = {"walk": ("walk",), "walk + standing": ("static", "walk")}
 """The recordings that a person is calibrated on."""
@@ -48,7 +48,7 @@ def absolute(people: tuple[Path, ...], keep: Path, output: Path | None) -> None:
         output.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
-def differences(person: Path, way: str, keep: Path, show: Show) -> dict[str, tuple[float, float]]:
+def differences(person: Path, way: str, keep: Path, show: ProgressCallback) -> dict[str, tuple[float, float]]:
     """Mean difference and RMS error (deg) of each coordinate of the turn for which there is truth. InputError."""
     sessions = [person.with_name(f"{person.name}_{kind}.mcap") for kind in WAYS[way]]
     scored = person.with_name(f"{person.name}_{SCORED}.mcap")

@@ -23,7 +23,7 @@ from streamfit.demo.score import LEGS, angles_at
 from streamfit.errors import InputError
 from streamfit.skeleton import Skeleton
 from streamfit.subject import Subject
-from streamfit.view.terminal import Show, progress, run
+from streamfit.view.terminal import ProgressCallback, progress, run
 
 LEVELS = np.arange(0.05, 1.0, 0.05)
 """Confidence levels at which the calibration error of the standard deviations is taken."""
@@ -79,7 +79,7 @@ def accuracy(recordings: tuple[Path, ...], subject: Path, lag: float, output: Pa
         output.write_text(json.dumps(figures.as_dict(), indent=1), encoding="utf-8")
 
 
-def measure_accuracy(recordings: Sequence[Path], subject: Path, lag: float, show: Show) -> Figures:
+def measure_accuracy(recordings: Sequence[Path], subject: Path, lag: float, show: ProgressCallback) -> Figures:
     """Every recording fitted live and offline. InputError where one has no truth."""
     skeleton = Skeleton.load()
     figures = Figures()

@@ -23,7 +23,7 @@ from streamfit.fit.calibration import finish  # noqa: E402
 from streamfit.fit.offline import fit_offline  # noqa: E402
 from streamfit.skeleton import Skeleton  # noqa: E402
 from streamfit.subject import Subject  # noqa: E402
-from streamfit.view.terminal import Show, progress, run  # noqa: E402
+from streamfit.view.terminal import ProgressCallback, progress, run  # noqa: E402
 
 STARTED = 0.15
 """s after which a fit's beginning no longer counts, as in accuracy.py."""
@@ -62,7 +62,7 @@ def causal(recordings: tuple[Path, ...], subject: Path, every: float) -> None:
     Console(width=150).print(table(found, rotations))
 
 
-def measure(recording: Recording, skeleton: Skeleton, person: Subject, every: float, show: Show) -> Apart:
+def measure(recording: Recording, skeleton: Skeleton, person: Subject, every: float, show: ProgressCallback) -> Apart:
     """Cut off at instants `every` s apart, all beginnings fitted together with the whole."""
     whole = whole_trial(recording, skeleton, person, show)
     begin, last = whole.instants[0][0], -np.inf

@@ -27,7 +27,7 @@ from served import Heard, Served, play, serve  # noqa: E402
 from stream import SESSION, Shape  # noqa: E402
 
 from streamfit.session.mcap_file import read_session  # noqa: E402
-from streamfit.view.terminal import Show, progress, run  # noqa: E402
+from streamfit.view.terminal import ProgressCallback, progress, run  # noqa: E402
 from streamfit.wire.codec import VERSION, decode_map, encode  # noqa: E402
 
 SECONDS = 10.0
@@ -65,7 +65,7 @@ def hostile(inputs: int, seconds: float, rate: float, socket: str, seed: int, ou
     return 1 if outcome.missed else 0
 
 
-def measure(path: Path, instants: int, inputs: int, seed: int, socket: str, show: Show) -> Outcome:
+def measure(path: Path, instants: int, inputs: int, seed: int, socket: str, show: ProgressCallback) -> Outcome:
     """One daemon: the recording again and again, alone and under the flood in turn, until all inputs are sent."""
     with serve(read_session(path)) as served:
         show("before the flood", 0.0)
@@ -105,7 +105,7 @@ def _play(served: Served, path: Path) -> Heard:
     return play(served, path, session=f"{SESSION}/")
 
 
-def _follow(flood: "subprocess.Popen[str]", inputs: int, show: Show) -> None:
+def _follow(flood: "subprocess.Popen[str]", inputs: int, show: ProgressCallback) -> None:
     assert flood.stdout is not None
     for line in flood.stdout:
         show("the flood", int(line) / inputs)

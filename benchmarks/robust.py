@@ -19,7 +19,7 @@ from streamfit.commands.recording import Recording, open_recording
 from streamfit.demo.score import LEGS, AngleErrors, angle_errors
 from streamfit.errors import InputError
 from streamfit.skeleton import Skeleton
-from streamfit.view.terminal import Show, progress, run
+from streamfit.view.terminal import ProgressCallback, progress, run
 
 EVERY, SHARE, OFF, FEW = 10, 0.3, 50.0, 3
 """Messages between two exchanges of sides; share of points missing; px that a camera is off; cameras that are left."""
@@ -63,7 +63,7 @@ def robust(recordings: tuple[Path, ...], subject: Path, output: Path | None) -> 
         output.write_text(json.dumps([asdict(loss) for loss in losses], indent=1), encoding="utf-8")
 
 
-def measure_losses(recordings: Sequence[Path], subject: Path, show: Show) -> list[Loss]:
+def measure_losses(recordings: Sequence[Path], subject: Path, show: ProgressCallback) -> list[Loss]:
     """Every recording under every disturbance. InputError where one has no truth."""
     skeleton = Skeleton.load()
     return [loss for path in recordings for loss in _losses(path, subject, skeleton, show)]
@@ -93,7 +93,7 @@ def _found(losses: Sequence[Loss]) -> str:
     return "never" if None in times else f"{max(t for t in times if t is not None):.2f} s"
 
 
-def _losses(path: Path, subject: Path, skeleton: Skeleton, show: Show) -> list[Loss]:
+def _losses(path: Path, subject: Path, skeleton: Skeleton, show: ProgressCallback) -> list[Loss]:
     truth = path.with_suffix(".truth.npz")
     if not truth.is_file():
         raise InputError(f"{path}: there is no {truth.name} beside it to compare with")
@@ -128,7 +128,7 @@ def _losses(path: Path, subject: Path, skeleton: Skeleton, show: Show) -> list[L
     return out
 
 
-def _fit(recording: Recording, skeleton: Skeleton, subject: Path, show: Show) -> Motion:
+def _fit(recording: Recording, skeleton: Skeleton, subject: Path, show: ProgressCallback) -> Motion:
     return fit_recording(recording, skeleton, subject_for(recording, skeleton, subject, None), 0.1, show).kinematics
 
 

@@ -22,7 +22,7 @@ from soaked import Listener, Soaked, table  # noqa: E402
 from stream import SESSION  # noqa: E402
 
 from streamfit.session.mcap_file import read_session  # noqa: E402
-from streamfit.view.terminal import Show, progress, run  # noqa: E402
+from streamfit.view.terminal import ProgressCallback, progress, run  # noqa: E402
 from streamfit.wire.codec import decode_array, decode_map  # noqa: E402
 
 SECONDS = 10.0
@@ -60,7 +60,7 @@ def soak(minutes: float, still: bool) -> int:
     return 1 if soaked.missed else 0
 
 
-def run_for(minutes: float, served: Served, path: Path, churn: Churn | None, show: Show) -> Soaked:
+def run_for(minutes: float, served: Served, path: Path, churn: Churn | None, show: ProgressCallback) -> Soaked:
     """Play, listen and look for so long."""
     addresses = ["--ingest", served.addresses.ingest, "--publish", served.addresses.publish]
     command = [sys.executable, str(REPLAY), str(path), *addresses, "--speed", "0", "--loop", str(FOR_EVER)]

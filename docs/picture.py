@@ -37,7 +37,8 @@ def picture(recording: Path | None, output: Path, every: float, camera: int) -> 
     scale = min(WIDTH / view.size[0], HEIGHT / view.size[1])
     times, angles, drawn = [], [], -np.inf
     for instant in opened.played(live):
-        payloads = {topic.partition("/")[0]: payload for topic, payload in live.solve(instant)}
+        answers = [answer for turn in live.solve(instant) for answer in turn]
+        payloads = {topic.partition("/")[0]: payload for topic, payload in answers}
         times.append(instant.t)
         angles.append(payloads["kinematics"]["q"])
         if instant.t - drawn < every:

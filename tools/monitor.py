@@ -44,7 +44,7 @@ Examples:
 @click.option("--seconds", type=click.FloatRange(min=0), default=2.0, show_default=True)
 @keys_option
 def monitor(publish: str, angles: str, once: bool, as_json: bool, seconds: float, keys: Path | None) -> None:
-    """Show alarms, sessions, persons, rate, latency, losses, angles and cameras of a running daemon."""
+    """ProgressCallback alarms, sessions, persons, rate, latency, losses, angles and cameras of a running daemon."""
     daemon = Daemon(tuple(angles.split(",")))
     with zmq.Context() as context, connect(context, zmq.SUB, publish, keys) as socket:
         for kind in ("model/", "kinematics/", "gait/"):
