@@ -13,7 +13,7 @@ import zmq
 from stream import Shape, Stream
 
 from streamfit.cameras import Rig
-from streamfit.daemon.auth import Authenticator
+from streamfit.daemon.auth import MessageAuthenticator
 from streamfit.daemon.live import IngestSettings, LiveSession
 from streamfit.daemon.page_feed import PageFeed
 from streamfit.daemon.publisher import Publisher
@@ -64,7 +64,7 @@ class Engine:
         context = self._stack.enter_context(zmq.Context())
         socket = self._stack.enter_context(closing(context.socket(zmq.XPUB)))
         socket.bind("inproc://answers")
-        self._publisher = Publisher(socket, Subscribers(Authenticator(None)), PageFeed())
+        self._publisher = Publisher(socket, Subscribers(MessageAuthenticator(None)), PageFeed())
         equipment = (skeleton, stream.rig, stream.keypoints, stream.subject)
         names = [f"s{i}" for i in range(shape.sessions)]
         self._sessions = [LiveSession(n, *equipment, IngestSettings(), 0.1, self._tracker) for n in names]

@@ -16,7 +16,7 @@ MAX_PEERS = 64
 OTHERS = "others"
 
 
-class Authenticator:
+class MessageAuthenticator:
     """Knows the clients of the TCP `ports` that ask for keys; without `clients` everybody may do everything.
 
     `rejected` counts what was not used by sender and reason, of the 64 senders whose trouble is newest; the others

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import zmq
 import zmq.asyncio
 
-from streamfit.daemon.auth import Authenticator
+from streamfit.daemon.auth import MessageAuthenticator
 from streamfit.daemon.rate_limit import TokenBucket
 from streamfit.daemon.reputation import Sender
 from streamfit.daemon.session import Session
@@ -56,7 +56,7 @@ class Host(Protocol):
 class Control:
     """Serves a ROUTER socket; clients are REQ or DEALER, with or without the empty frame of REQ."""
 
-    def __init__(self, socket: zmq.asyncio.Socket, host: Host, authenticator: Authenticator):
+    def __init__(self, socket: zmq.asyncio.Socket, host: Host, authenticator: MessageAuthenticator):
         self._socket, self._host, self._authenticator = socket, host, authenticator
         self._allowance = TokenBucket(HEAVY_TIME, HEAVY_SHARE)
         self._reloading = False

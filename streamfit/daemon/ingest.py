@@ -9,7 +9,7 @@ from collections.abc import Callable
 import zmq
 import zmq.asyncio
 
-from streamfit.daemon.auth import Authenticator
+from streamfit.daemon.auth import MessageAuthenticator
 from streamfit.daemon.reputation import Sender
 from streamfit.daemon.sessions import Sessions
 from streamfit.daemon.status import Health
@@ -35,7 +35,7 @@ class Ingest:
         self,
         socket: zmq.asyncio.Socket,
         health: Health,
-        authenticator: Authenticator,
+        authenticator: MessageAuthenticator,
         sessions: Callable[[], Sessions | None],
     ):
         self._socket, self._health, self._authenticator, self._sessions = socket, health, authenticator, sessions

@@ -6,7 +6,7 @@ from typing import Any
 import zmq
 import zmq.asyncio
 
-from streamfit.daemon.auth import Authenticator
+from streamfit.daemon.auth import MessageAuthenticator
 from streamfit.daemon.config import Config
 from streamfit.errors import InputError
 from streamfit.wire.clients import Clients
@@ -32,7 +32,7 @@ class Sockets:
         self._context = zmq.Context()
         self._keys = keys
         clients = Clients(keys.clients) if keys else None
-        self.authenticator = Authenticator(clients)
+        self.authenticator = MessageAuthenticator(clients)
         self._authenticator = start_authenticator(self._context, clients) if clients else None
         self.ingest = zmq.asyncio.Socket(self._context, zmq.PULL)
         self.publish: zmq.Socket[bytes] = zmq.Socket(self._context, zmq.XPUB)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from streamfit.daemon.auth import Authenticator
+from streamfit.daemon.auth import MessageAuthenticator
 from streamfit.wire.peers import cut, descriptor, identity, unsent
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Consumer:
 class Subscribers:
     """The connections of the publish socket. `slow_episodes` and `dropped` count over the daemon's life."""
 
-    def __init__(self, authenticator: Authenticator):
+    def __init__(self, authenticator: MessageAuthenticator):
         self.slow_episodes = 0
         self.dropped = 0
         self._authenticator = authenticator

@@ -24,7 +24,7 @@ from daemon_process import Client, DaemonProcess, config_text, daemon, wait_unti
 from fake_tracker import SLOW
 
 from streamfit.daemon import status
-from streamfit.daemon.auth import MAX_PEERS, OTHERS, Authenticator
+from streamfit.daemon.auth import MAX_PEERS, OTHERS, MessageAuthenticator
 from streamfit.daemon.control import MAX_WAITING, Control
 from streamfit.daemon.ingest import FIT_DUTY, SUSPECT_DUTY, Ingest
 from streamfit.daemon.page_feed import PageFeed
@@ -219,7 +219,7 @@ def test_a_consumer_that_asks_for_too_much_is_cut_off(fake_daemon: DaemonProcess
 
 
 def test_what_is_counted_by_sender_is_bounded() -> None:
-    authenticator = Authenticator(None)
+    authenticator = MessageAuthenticator(None)
     for i in range(1000):
         authenticator.reject(Sender(f"peer {i}"), Counter(["bad"]))
     counts = authenticator.status()
@@ -282,7 +282,7 @@ async def test_requests_that_wait_are_bounded_and_those_that_need_not_are_answer
     with zmq.asyncio.Context() as context, context.socket(zmq.ROUTER) as router, context.socket(zmq.DEALER) as dealer:
         router.linger = dealer.linger = 0
         dealer.connect(f"tcp://127.0.0.1:{router.bind_to_random_port('tcp://127.0.0.1')}")
-        control = Control(router, Hung(), Authenticator(None))  # type: ignore[arg-type]
+        control = Control(router, Hung(), MessageAuthenticator(None))  # type: ignore[arg-type]
         serving = asyncio.create_task(control.run())
 
         async def reply() -> dict[str, Any]:
@@ -318,7 +318,7 @@ async def rested(work: Callable[[], object], rubbish: int = 0) -> float:
     with zmq.asyncio.Context() as context, context.socket(zmq.PULL) as pull, context.socket(zmq.PUSH) as push:
         pull.linger = push.linger = 0
         push.connect(f"tcp://127.0.0.1:{pull.bind_to_random_port('tcp://127.0.0.1')}")
-        ingest = Ingest(pull, Health(), Authenticator(None), lambda: Busy(work))  # type: ignore[arg-type, return-value]
+        ingest = Ingest(pull, Health(), MessageAuthenticator(None), lambda: Busy(work))  # type: ignore[arg-type, return-value]
         for message in [b"rubbish"] * rubbish + [encode({"v": 1, "type": "end", "session": "s"})] * 3:
             await push.send(message)
         await pull.poll(1000)

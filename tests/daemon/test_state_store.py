@@ -18,7 +18,7 @@ import zmq
 from daemon_process import Client, DaemonProcess, config_text, daemon, until, wait_until
 from fake_tracker import AHEAD, CLOCKS
 
-from streamfit.daemon.auth import Authenticator
+from streamfit.daemon.auth import MessageAuthenticator
 from streamfit.daemon.checkpoint import RESERVE, Checkpoint
 from streamfit.daemon.config import Config, load_config
 from streamfit.daemon.page_feed import PageFeed
@@ -121,7 +121,7 @@ def test_numbers_go_on_above_also_where_the_clock_was_set_back(tmp_path: Path) -
     state.close()
     keeper = Checkpoint(written(tmp_path), Health())
     with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
-        publisher = Publisher(socket, Subscribers(Authenticator(None)), PageFeed(), keeper.sequence)
+        publisher = Publisher(socket, Subscribers(MessageAuthenticator(None)), PageFeed(), keeper.sequence)
         first, second = (msgpack.unpackb(publisher.send("status", {"type": "status"}))["seq"] for _ in range(2))
         assert ahead <= first < second <= publisher.bound()
         assert publisher.bound() < Kept.model_validate_json((tmp_path / "kept" / NAME).read_bytes()).sequence
