@@ -9,14 +9,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.commands.calibrate import calibrate_sessions
-from streamfit.commands.fit import subject_for
-from streamfit.commands.live_fit import fit_recording
-from streamfit.commands.recording import open_recording
+from streamfit.cli.calibrate import calibrate_sessions
 from streamfit.demo.score import angles_at
 from streamfit.errors import InputError
-from streamfit.skeleton import Skeleton
-from streamfit.view.terminal import ProgressCallback, progress, run
+from streamfit.evaluation.live_fit import fit_recording
+from streamfit.model import Skeleton
+from streamfit.recording.playback import open_recording, subject_for
+from streamfit.terminal import ProgressCallback, progress, run
 
 WAYS = {"walk": ("walk",), "walk + standing": ("static", "walk")}
 """The recordings that a person is calibrated on."""

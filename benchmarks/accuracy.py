@@ -14,16 +14,15 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import norm
 
-from streamfit.cameras import Rig
-from streamfit.commands.fit import subject_for
-from streamfit.commands.live_fit import Motion, fit_recording
-from streamfit.commands.offline_fit import fit_whole
-from streamfit.commands.recording import open_recording
 from streamfit.demo.score import LEGS, angles_at
 from streamfit.errors import InputError
-from streamfit.skeleton import Skeleton
-from streamfit.subject import Subject
-from streamfit.view.terminal import ProgressCallback, progress, run
+from streamfit.evaluation.live_fit import Motion, fit_recording
+from streamfit.evaluation.offline_fit import fit_whole
+from streamfit.model import Skeleton
+from streamfit.model.camera import Rig
+from streamfit.model.subject import Subject
+from streamfit.recording.playback import open_recording, subject_for
+from streamfit.terminal import ProgressCallback, progress, run
 
 LEVELS = np.arange(0.05, 1.0, 0.05)
 """Confidence levels at which the calibration error of the standard deviations is taken."""

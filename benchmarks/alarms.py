@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from streamfit.cameras import Rig
-from streamfit.daemon.alarms import Watched
-from streamfit.daemon.checks import session_conditions
-from streamfit.daemon.examination import Examination
-from streamfit.daemon.live import IngestSettings, LiveSession
-from streamfit.daemon.session import Session
-from streamfit.daemon.setup import Setup
+from streamfit.daemon.monitoring.alarms import Watched
+from streamfit.daemon.monitoring.checks import session_conditions
+from streamfit.daemon.monitoring.examination import Examination
+from streamfit.daemon.sessions.session import Session
+from streamfit.daemon.sessions.setup import Setup
+from streamfit.engine.engine import IngestSettings, LiveSession
 from streamfit.errors import InputError
-from streamfit.session.mcap_file import read_session
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.subject import Subject
-from streamfit.wire.messages import KeypointsMessage, decode_ingest
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.camera import Rig
+from streamfit.model.subject import Subject
+from streamfit.protocol.ingest import KeypointsMessage, decode_ingest
+from streamfit.recording.mcap_file import read_session
 
 LOOK = 0.25  # s
 AFTER = 0.3  # s that nothing comes, at the end

@@ -11,19 +11,22 @@ from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.daemon.jax_runtime import single_threaded
+from streamfit.jax_runtime import single_threaded
 
 single_threaded()
 
-from streamfit.commands.fit import subject_for  # noqa: E402 - JAX only now
-from streamfit.commands.live_fit import fit_recording  # noqa: E402
-from streamfit.commands.offline_fit import whole_trial  # noqa: E402
-from streamfit.commands.recording import Recording, open_recording  # noqa: E402
-from streamfit.fit.calibration import finish  # noqa: E402
-from streamfit.fit.offline import fit_offline  # noqa: E402
-from streamfit.skeleton import Skeleton  # noqa: E402
-from streamfit.subject import Subject  # noqa: E402
-from streamfit.view.terminal import ProgressCallback, progress, run  # noqa: E402
+from streamfit.estimation.batch.result import finish  # noqa: E402
+from streamfit.estimation.batch.smooth import fit_offline  # noqa: E402
+from streamfit.evaluation.live_fit import fit_recording  # noqa: E402
+from streamfit.evaluation.offline_fit import whole_trial  # noqa: E402
+from streamfit.model import Skeleton  # noqa: E402
+from streamfit.model.subject import Subject  # noqa: E402
+from streamfit.recording.playback import (  # noqa: E402
+    Recording,
+    open_recording,
+    subject_for,
+)
+from streamfit.terminal import ProgressCallback, progress, run  # noqa: E402
 
 STARTED = 0.15
 """s after which a fit's beginning no longer counts, as in accuracy.py."""

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.daemon.jax_runtime import single_threaded
+from streamfit.jax_runtime import single_threaded
 
 single_threaded()
 
@@ -17,8 +17,8 @@ from chaos_room import room  # noqa: E402 - JAX only now
 from faults import ALL, SHORT, Outcome  # noqa: E402
 from stream import Shape, simulate  # noqa: E402
 
-from streamfit.skeleton import Skeleton  # noqa: E402
-from streamfit.view.terminal import progress, run  # noqa: E402
+from streamfit.model import Skeleton  # noqa: E402
+from streamfit.terminal import progress, run  # noqa: E402
 
 SECONDS = 5.0
 """Of the walk that the detectors send there and back."""

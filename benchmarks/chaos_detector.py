@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import zmq
 
-from streamfit.session.mcap_file import read_session
-from streamfit.wire.codec import VERSION, decode_array, decode_map, encode
+from streamfit.protocol.codec import VERSION, decode_array, decode_map, encode
+from streamfit.recording.mcap_file import read_session
 
 SESSION = "chaos"
 QUEUED = 100

@@ -17,8 +17,8 @@ import tomli_w
 import zmq
 
 from streamfit.demo.processes import Addresses, free_addresses, process, wait_until_ready, write_config
-from streamfit.session.mcap_file import SessionFile, read_session
-from streamfit.wire.codec import decode_map, encode
+from streamfit.protocol.codec import decode_map, encode
+from streamfit.recording.mcap_file import SessionFile, read_session
 
 HERE = Path(__file__).parent
 READY, PATIENCE = 180.0, 15.0
@@ -182,7 +182,7 @@ class Room:
     def start_daemon(self) -> "subprocess.Popen[bytes]":
         """A daemon that is ready."""
         log = self._folder / f"daemon-{time.monotonic_ns()}.log"
-        self.daemon = self._stack.enter_context(process(["streamfit.cli", "serve", str(self._config)], log))
+        self.daemon = self._stack.enter_context(process(["streamfit.cli.main", "serve", str(self._config)], log))
         wait_until_ready(self.daemon, self.addresses.http, log, READY)
         return self.daemon
 

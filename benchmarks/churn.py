@@ -10,7 +10,7 @@ import numpy as np
 import zmq
 
 from streamfit.demo.processes import Addresses
-from streamfit.wire.codec import VERSION, decode_map, encode
+from streamfit.protocol.codec import VERSION, decode_map, encode
 
 EVERY = 0.5
 """s between two rounds."""

@@ -11,8 +11,8 @@ from busy import busy_cores
 from served import Heard, Served, play, serve
 from stream import Shape, simulate
 
-from streamfit.session.mcap_file import read_session
-from streamfit.skeleton import Skeleton
+from streamfit.model import Skeleton
+from streamfit.recording.mcap_file import read_session
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 STARTED = 0.5

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from streamfit.errors import InputError
-from streamfit.fit.check_sides import mirrored
-from streamfit.session.mcap_file import SessionFile, SessionWriter
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.wire.codec import VERSION, encode
-from streamfit.wire.messages import KeypointsMessage, Rejected, ViewMessage, decode_ingest
+from streamfit.estimation.quality.check_sides import mirrored
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.protocol.codec import VERSION, encode
+from streamfit.protocol.ingest import KeypointsMessage, Rejected, ViewMessage, decode_ingest
+from streamfit.recording.mcap_file import SessionFile, SessionWriter
 
 Change = Callable[[int, float, ViewMessage], np.ndarray]
 """The keypoints (K, 3) of a view instead of its own, by the number of its message (from 0) and its time, s."""

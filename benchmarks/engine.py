@@ -16,7 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from streamfit.daemon.jax_runtime import single_threaded
+from streamfit.jax_runtime import single_threaded
 
 single_threaded()
 
@@ -32,7 +32,7 @@ from stream import Shape  # noqa: E402
 from tables import daemon_table, growth_table, other_table, peer_table, stage_table  # noqa: E402
 
 from streamfit.errors import InputError  # noqa: E402
-from streamfit.view.terminal import progress, run  # noqa: E402
+from streamfit.terminal import progress, run  # noqa: E402
 
 BASELINE = Path(__file__).with_name("baseline.json")
 SECTIONS = ("stages", "growth", "daemon", "start", "peer")

@@ -15,8 +15,8 @@ from chaos_detector import SESSION
 from chaos_room import PATIENCE, Answer, Room
 
 from streamfit.errors import InputError
-from streamfit.session.mcap_file import read_session
-from streamfit.wire.codec import VERSION, encode
+from streamfit.protocol.codec import VERSION, encode
+from streamfit.recording.mcap_file import read_session
 
 BACK = 0.5
 """s from a camera's first message until its views are used in the fit."""

@@ -26,7 +26,7 @@ from mutations import mutations
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.view.terminal import progress, run
+from streamfit.terminal import progress, run
 
 TESTS = Path(__file__).parents[1] / "tests" / "fuzz"
 sys.path.insert(0, str(TESTS))

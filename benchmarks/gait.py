@@ -13,13 +13,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.commands.calibrate import calibrate_sessions
-from streamfit.commands.fit import subject_for
-from streamfit.commands.live_fit import fit_recording
-from streamfit.commands.recording import open_recording
+from streamfit.cli.calibrate import calibrate_sessions
 from streamfit.errors import InputError
-from streamfit.skeleton import Skeleton
-from streamfit.view.terminal import progress, run
+from streamfit.evaluation.live_fit import fit_recording
+from streamfit.model import Skeleton
+from streamfit.recording.playback import open_recording, subject_for
+from streamfit.terminal import progress, run
 
 KINDS = ("foot_strike", "foot_off")
 TOGETHER = 0.25

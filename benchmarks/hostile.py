@@ -17,7 +17,7 @@ import numpy as np
 import zmq
 from rich.console import Console
 
-from streamfit.daemon.jax_runtime import single_threaded
+from streamfit.jax_runtime import single_threaded
 
 single_threaded()
 
@@ -26,9 +26,9 @@ from flooded import Outcome, Run, table  # noqa: E402
 from served import Heard, Served, play, serve  # noqa: E402
 from stream import SESSION, Shape  # noqa: E402
 
-from streamfit.session.mcap_file import read_session  # noqa: E402
-from streamfit.view.terminal import ProgressCallback, progress, run  # noqa: E402
-from streamfit.wire.codec import VERSION, decode_map, encode  # noqa: E402
+from streamfit.protocol.codec import VERSION, decode_map, encode  # noqa: E402
+from streamfit.recording.mcap_file import read_session  # noqa: E402
+from streamfit.terminal import ProgressCallback, progress, run  # noqa: E402
 
 SECONDS = 10.0
 """s of the live walk, which is repeated: as long as it stays within the room."""

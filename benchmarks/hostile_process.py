@@ -12,7 +12,7 @@ from itertools import islice
 import zmq
 from mutations import control_seeds, ingest_seeds, mutations
 
-from streamfit.session.mcap_file import read_session
+from streamfit.recording.mcap_file import read_session
 
 SESSION = "hostile"
 SEEDS = 50

@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.table import Table
 from stream import SESSION, Shape, Stream, simulate
 
-from streamfit.commands.repair import repair_session
+from streamfit.cli.repair import repair_session
 from streamfit.demo.processes import Addresses, free_addresses, process, wait_until_ready, write_config
 from streamfit.errors import InputError
-from streamfit.session.mcap_file import read_session
-from streamfit.skeleton import Skeleton
-from streamfit.view.terminal import progress, run
-from streamfit.wire.codec import VERSION, encode
+from streamfit.model import Skeleton
+from streamfit.protocol.codec import VERSION, encode
+from streamfit.recording.mcap_file import read_session
+from streamfit.terminal import progress, run
 
 SECONDS = 20.0
 """s of the walk, which is played forwards and backwards."""
@@ -154,7 +154,7 @@ def _lives(stream: Stream, folder: Path, kills: int, draw: random.Random, show: 
             for number in range(kills + 1):
                 show(f"life {number + 1} of {kills + 1}", number / (kills + 1))
                 log = folder / "daemon.log"
-                with process(["streamfit.cli", "serve", str(config)], log) as daemon:
+                with process(["streamfit.cli.main", "serve", str(config)], log) as daemon:
                     began, last = time.monotonic(), STARTING
                     if number == kills or number % EARLY != EARLY - 1:
                         wait_until_ready(daemon, addresses.http, log, READY)

@@ -12,8 +12,8 @@ from rich.table import Table
 from served import Heard, play, serve
 
 from streamfit.demo.score import AngleErrors, angle_errors, instants
-from streamfit.session.mcap_file import read_session
-from streamfit.view.terminal import run
+from streamfit.recording.mcap_file import read_session
+from streamfit.terminal import run
 
 START = 0.5
 """s of the track that are also reported apart: there the first fit is made."""

@@ -14,16 +14,16 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.commands.recording import open_recording
-from streamfit.commands.trials import load_trial
 from streamfit.errors import InputError
-from streamfit.fit.calibrate import fit_bilevel
-from streamfit.fit.calibration import Fit
-from streamfit.fit.first_order import FirstOrderSettings, fit_first_order
-from streamfit.fit.loss import loss_of
-from streamfit.fit.trial import Trial
-from streamfit.skeleton import Skeleton
-from streamfit.view.terminal import run
+from streamfit.estimation.baselines.seed.fit import FirstOrderSettings, fit_first_order
+from streamfit.estimation.baselines.seed.loss import loss_of
+from streamfit.estimation.batch.calibrate import fit_bilevel
+from streamfit.estimation.batch.result import Fit
+from streamfit.estimation.batch.trial import Trial
+from streamfit.model import Skeleton
+from streamfit.recording.playback import open_recording
+from streamfit.recording.trials import load_trial
+from streamfit.terminal import run
 
 MANY, APART = 50, 1.05
 """The loss of so many stages is looked at, then only when this many times the time of the one before has passed."""
@@ -67,7 +67,7 @@ def methods(
 ) -> None:
     """Loss against time of both ways of calibrating, and the ratio of their times to common losses.
 
-    The loss is that of the first-order fit without its penalty on offsets (`streamfit.fit.loss`), so the comparison
+    The loss is that of the first-order fit without its penalty on offsets (`baselines.seed.loss`), so the comparison
     is in its favour: the second-order fit minimises another. Looking at the loss does not count as time.
     """
     skeleton = Skeleton.load()

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from streamfit.wire.codec import VERSION, encode
-from streamfit.wire.messages import KeypointsMessage, decode_ingest
+from streamfit.protocol.codec import VERSION, encode
+from streamfit.protocol.ingest import KeypointsMessage, decode_ingest
 
 HEADS = (b"\xc0", b"\xc1", b"\xca\x7f\xc0\x00\x00", b"\xcb\x7f\xf8", b"\xcf" + b"\xff" * 8, b"\xd3\x80" + bytes(7))
 LENGTHS = (b"\xc6\xff\xff\xff\xff", b"\xdb\x7f\xff\xff\xff", b"\xdd\xff\xff\xff\xff", b"\xdf\x00\xff\xff\xff")

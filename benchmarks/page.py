@@ -11,15 +11,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.daemon.jax_runtime import single_threaded
+from streamfit.jax_runtime import single_threaded
 
 single_threaded()
 
 from daemon_runs import STARTED, recorded  # noqa: E402 - JAX only now
 from served import play, serve  # noqa: E402
 
-from streamfit.session.mcap_file import read_session  # noqa: E402
-from streamfit.view.terminal import progress, run  # noqa: E402
+from streamfit.recording.mcap_file import read_session  # noqa: E402
+from streamfit.terminal import progress, run  # noqa: E402
 
 READER = """
 import asyncio, sys, aiohttp

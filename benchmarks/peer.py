@@ -13,13 +13,13 @@ from worker import BLOCK, in_turn, worker
 
 from streamfit.demo.score import LEGS
 from streamfit.errors import InputError
-from streamfit.fit.residuals import Noise
-from streamfit.fit.settings import FitSettings
-from streamfit.fit.triangulate import triangulate
-from streamfit.session.opensim import write_trc
-from streamfit.skeleton import Skeleton
-from streamfit.skeleton.osim import to_osim
-from streamfit.wire.messages import KeypointsMessage, decode_ingest
+from streamfit.estimation.factors.reprojection import Noise
+from streamfit.estimation.init.triangulate import triangulate
+from streamfit.estimation.settings import FitSettings
+from streamfit.exporters.opensim import write_trc
+from streamfit.exporters.opensim_model import to_osim
+from streamfit.model import Skeleton
+from streamfit.protocol.ingest import KeypointsMessage, decode_ingest
 
 PYTHON = Path(__file__).parent.parent / ".venv-opensim" / "bin" / "python"
 """The interpreter that `opensim_env.sh` makes."""

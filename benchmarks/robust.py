@@ -13,13 +13,12 @@ from disturb import Change, camera_off, disturbed, exchanged_sides, missing_poin
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.commands.fit import subject_for
-from streamfit.commands.live_fit import Motion, fit_recording
-from streamfit.commands.recording import Recording, open_recording
 from streamfit.demo.score import LEGS, AngleErrors, angle_errors
 from streamfit.errors import InputError
-from streamfit.skeleton import Skeleton
-from streamfit.view.terminal import ProgressCallback, progress, run
+from streamfit.evaluation.live_fit import Motion, fit_recording
+from streamfit.model import Skeleton
+from streamfit.recording.playback import Recording, open_recording, subject_for
+from streamfit.terminal import ProgressCallback, progress, run
 
 EVERY, SHARE, OFF, FEW = 10, 0.3, 50.0, 3
 """Messages between two exchanges of sides; share of points missing; px that a camera is off; cameras that are left."""

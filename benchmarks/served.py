@@ -19,8 +19,8 @@ import zmq
 
 from streamfit.demo.processes import Addresses, free_addresses, process, wait_until_ready, write_config
 from streamfit.errors import InputError
-from streamfit.session.mcap_file import SessionFile
-from streamfit.wire.codec import decode_array, decode_map
+from streamfit.protocol.codec import decode_array, decode_map
+from streamfit.recording.mcap_file import SessionFile
 
 REPLAY = Path(__file__).parent.parent / "tools" / "replay.py"
 SILENCE = 3.0
@@ -85,7 +85,7 @@ def serve(recording: SessionFile) -> Iterator[Served]:
         folder, addresses = Path(name), free_addresses()
         config, log = write_config(folder, recording, addresses), folder / "daemon.log"
         started = time.monotonic()
-        with process(["streamfit.cli", "serve", str(config)], log) as daemon:
+        with process(["streamfit.cli.main", "serve", str(config)], log) as daemon:
             wait_until_ready(daemon, addresses.http, log, READY)
             yield Served(addresses, daemon.pid, time.monotonic() - started)
 

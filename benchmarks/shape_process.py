@@ -7,14 +7,14 @@ import json
 import sys
 import time
 
-from streamfit.daemon.jax_runtime import single_threaded
+from streamfit.jax_runtime import single_threaded
 
 single_threaded()
 
 from stages import STAGES, Engine, Yardstick  # noqa: E402 - JAX only now
 from stream import SETTLED, Shape, simulate  # noqa: E402
 
-from streamfit.skeleton import Skeleton  # noqa: E402
+from streamfit.model import Skeleton  # noqa: E402
 
 
 def main(shape: Shape, instants: int, yardstick: Yardstick | None) -> None:

@@ -11,7 +11,7 @@ import psutil
 import zmq
 from rich.console import Console
 
-from streamfit.daemon.jax_runtime import single_threaded
+from streamfit.jax_runtime import single_threaded
 
 single_threaded()
 
@@ -21,9 +21,9 @@ from served import REPLAY, Served, serve  # noqa: E402
 from soaked import Listener, Soaked, table  # noqa: E402
 from stream import SESSION  # noqa: E402
 
-from streamfit.session.mcap_file import read_session  # noqa: E402
-from streamfit.view.terminal import ProgressCallback, progress, run  # noqa: E402
-from streamfit.wire.codec import decode_array, decode_map  # noqa: E402
+from streamfit.protocol.codec import decode_array, decode_map  # noqa: E402
+from streamfit.recording.mcap_file import read_session  # noqa: E402
+from streamfit.terminal import ProgressCallback, progress, run  # noqa: E402
 
 SECONDS = 10.0
 """Of the walk that is played over and over."""

@@ -12,18 +12,18 @@ import numpy as np
 import zmq
 from stream import Shape, Stream
 
-from streamfit.cameras import Rig
-from streamfit.daemon.auth import MessageAuthenticator
-from streamfit.daemon.live import IngestSettings, LiveSession
-from streamfit.daemon.page_feed import PageFeed
-from streamfit.daemon.publisher import Publisher
-from streamfit.daemon.subscribers import Subscribers
-from streamfit.fit.clocks import Clocks
-from streamfit.fit.estimate import Estimate, Load
-from streamfit.fit.tracker import Sighting, Tracker
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.subject import Subject
-from streamfit.wire.messages import KeypointsMessage, decode_ingest
+from streamfit.daemon.net.auth import MessageAuthenticator
+from streamfit.daemon.net.publisher import Publisher
+from streamfit.daemon.net.subscribers import Subscribers
+from streamfit.daemon.web.page_feed import PageFeed
+from streamfit.engine.engine import IngestSettings, LiveSession
+from streamfit.estimation.estimate import Estimate, Load
+from streamfit.estimation.live.clock_sync import Clocks
+from streamfit.estimation.live.tracker import Sighting, Tracker
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.camera import Rig
+from streamfit.model.subject import Subject
+from streamfit.protocol.ingest import KeypointsMessage, decode_ingest
 
 SWEPT = 16 << 20
 """Bytes: more than the caches that a core has for itself."""

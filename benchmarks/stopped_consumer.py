@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from streamfit.daemon.jax_runtime import single_threaded
+from streamfit.jax_runtime import single_threaded
 
 single_threaded()
 
@@ -18,8 +18,8 @@ from daemon_runs import recorded  # noqa: E402 - JAX only now
 from served import Heard, play, serve  # noqa: E402
 from stream import SESSION, Shape  # noqa: E402
 
-from streamfit.session.mcap_file import read_session  # noqa: E402
-from streamfit.view.terminal import progress, run  # noqa: E402
+from streamfit.recording.mcap_file import read_session  # noqa: E402
+from streamfit.terminal import progress, run  # noqa: E402
 
 RATE = 60.0
 """Hz: two cores have time left for the consumers."""

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from streamfit.cameras import Rig
-from streamfit.demo.detector import detect
-from streamfit.demo.motions import RATE, walk
-from streamfit.demo.person import Motion, motion, true_subject
-from streamfit.demo.room import room
-from streamfit.fit.check_sides import mirrored
-from streamfit.session.mcap_file import SessionWriter
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.subject import Subject
-from streamfit.wire.codec import VERSION, encode
+from streamfit.estimation.quality.check_sides import mirrored
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.camera import Rig
+from streamfit.model.subject import Subject
+from streamfit.protocol.codec import VERSION, encode
+from streamfit.recording.mcap_file import SessionWriter
+from streamfit.sim.detector import detect
+from streamfit.sim.motions import RATE, walk
+from streamfit.sim.person import Motion, motion, true_subject
+from streamfit.sim.room import room
 
 SESSION = "bench"
 SEED = 11

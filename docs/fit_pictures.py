@@ -12,20 +12,20 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.interpolate import CubicSpline
 
-from streamfit.demo.detector import detect
-from streamfit.demo.motions import RATE, walk
-from streamfit.demo.person import motion, true_subject
-from streamfit.demo.room import room
-from streamfit.fit.course import Course
-from streamfit.fit.estimate import Estimate, View
-from streamfit.fit.residuals import Noise, view_terms
-from streamfit.fit.settings import FitSettings
-from streamfit.fit.tracker import Tracker
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.subject import Subject
-from streamfit.trajectory import SUPPORT
-from streamfit.view.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, SKY, new_figure, png, styled
-from streamfit.view.terminal import run
+from streamfit.estimation.estimate import Estimate, View
+from streamfit.estimation.factors.reprojection import Noise, view_terms
+from streamfit.estimation.live.course import Course
+from streamfit.estimation.live.tracker import Tracker
+from streamfit.estimation.settings import FitSettings
+from streamfit.evaluation.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, SKY, new_figure, png, styled
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.spline import SUPPORT
+from streamfit.model.subject import Subject
+from streamfit.sim.detector import detect
+from streamfit.sim.motions import RATE, walk
+from streamfit.sim.person import motion, true_subject
+from streamfit.sim.room import room
+from streamfit.terminal import run
 
 DOCS = Path(__file__).parent
 SECONDS, SEED, LAG = 6.0, 5, 0.1

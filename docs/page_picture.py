@@ -10,13 +10,13 @@ from pathlib import Path
 import click
 from playwright.sync_api import sync_playwright
 
-from streamfit.daemon.jax_runtime import single_threaded
+from streamfit.jax_runtime import single_threaded
 
 single_threaded()
 
 from streamfit.demo.processes import free_addresses, process, wait_until_ready, write_config  # noqa: E402 - JAX only now
 from streamfit.demo.recording import demo_files  # noqa: E402
-from streamfit.session.mcap_file import read_session  # noqa: E402
+from streamfit.recording.mcap_file import read_session  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -35,7 +35,7 @@ def picture(chromium: str, size: str, dark: bool, wait: float, output: Path) -> 
         recording = demo_files(click.echo).session
         addresses, log = free_addresses(), Path(folder) / "daemon.log"
         config = write_config(Path(folder), read_session(recording), addresses)
-        with process(["streamfit.cli", "serve", str(config)], log) as daemon:
+        with process(["streamfit.cli.main", "serve", str(config)], log) as daemon:
             wait_until_ready(daemon, addresses.http, log, 180.0)
             where = ["--ingest", addresses.ingest, "--publish", addresses.publish, "--loop", "100"]
             player = subprocess.Popen([sys.executable, str(ROOT / "tools" / "replay.py"), str(recording), *where])

@@ -7,11 +7,11 @@ import click
 import cv2
 import numpy as np
 
-from streamfit.commands.recording import open_recording
 from streamfit.demo.recording import demo_files
-from streamfit.skeleton import Skeleton
-from streamfit.subject import Subject
-from streamfit.view.terminal import run
+from streamfit.model import Skeleton
+from streamfit.model.subject import Subject
+from streamfit.recording.playback import open_recording
+from streamfit.terminal import run
 
 WIDTH, HEIGHT, PANEL = 900, 675, 700
 INK, GRID, RIGHT, LEFT, SEEN = (60, 60, 60), (225, 225, 225), (60, 90, 220), (200, 120, 30), (150, 150, 150)

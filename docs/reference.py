@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_or
 import click
 from pydantic import BaseModel
 
-from streamfit.cli import cli
+from streamfit.cli.main import cli
 from streamfit.daemon.config import Config
-from streamfit.wire import schema
+from streamfit.protocol import schema
 
 BASES = (schema.Sent, schema.Published, schema.Kinematics)
 PAGE = Path(__file__).with_name("reference.md")
@@ -133,7 +133,7 @@ def _command(name: str, command: click.Command) -> str:
 
 
 def _codes() -> str:
-    from streamfit.wire.control import Code
+    from streamfit.protocol.control import Code
 
     return ", ".join(f"`{code}`" for code in get_args(Code))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
@@ -13,9 +14,12 @@ import jax
 import numpy as np
 import pytest
 
-from streamfit.cameras import Camera, Rig
-from streamfit.daemon.compile_queue import make_room_for_compilations
-from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.engine.compile_queue import make_room_for_compilations
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.camera import Camera, Rig
+
+# the helpers of `support`, and the programs under test of `benchmarks`
+sys.path[:0] = [str(Path(__file__).parent / "support"), str(Path(__file__).parents[1] / "benchmarks")]
 
 # a shell ignores Ctrl-C for what it starts in the background, and that is inherited: processes under test heed it
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from streamfit.cameras import Rig
-from streamfit.daemon.checks import UNUSABLE
-from streamfit.fit.check_inputs import NOBODY
-from streamfit.fit.input_faults import name_faults, picture_faults, side_faults
+from streamfit.daemon.monitoring.checks import UNUSABLE
+from streamfit.estimation.quality.check_inputs import NOBODY
+from streamfit.estimation.quality.input_faults import name_faults, picture_faults, side_faults
+from streamfit.model.camera import Rig
 
 ROOT = Path(__file__).parents[1]
-CODE = [ROOT / "streamfit" / name for name in ("daemon/checks.py", "daemon/alarms.py")]
-CHECKS = [ROOT / "streamfit" / "fit" / name for name in ("check_inputs.py", "check_names.py")]
+CODE = [ROOT / "streamfit" / name for name in ("daemon/monitoring/checks.py", "daemon/monitoring/alarms.py")]
+CHECKS = [ROOT / "streamfit" / "estimation" / "quality" / name for name in ("check_inputs.py", "check_names.py")]
 
 
 def in_the_docs() -> set[str]:

@@ -26,7 +26,7 @@ def test_every_reason_for_which_something_is_dropped_is_explained() -> None:
 
 def test_every_alarm_is_explained() -> None:
     """By the words of each that are always the same."""
-    text = SOURCES[ROOT / "streamfit" / "daemon" / "checks.py"]
+    text = SOURCES[ROOT / "streamfit" / "daemon" / "monitoring" / "checks.py"]
     said = re.findall(r'what = f"([^"]+)"|Condition\(\s*"?[^,]+, f?"([^"]+)"', text)
     fixed = [max(re.split(r"\{[^}]*\}", a or b), key=len).strip() for a, b in said]
     assert len(fixed) > 12

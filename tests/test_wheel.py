@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[1]
 USED = """
 from importlib.resources import files
 import streamfit
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.skeleton.keypoints import BUILT_IN
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.keypoint_set import BUILT_IN
 skeleton = Skeleton.load()
 for name in BUILT_IN:
     KeypointSet.load(name).body_indices(skeleton.bodies)
-print(streamfit.__file__, files("streamfit.daemon").joinpath("page", "index.html").is_file())
+print(streamfit.__file__, files("streamfit.daemon.web").joinpath("page", "index.html").is_file())
 """
 
 

@@ -13,9 +13,9 @@ from sockets import keys_option, message_of, publish_option, wait_for_daemon
 from streamfit.client.connect import connect
 from streamfit.client.steady_time import SteadyTime
 from streamfit.errors import InputError
-from streamfit.session.extras import needed
-from streamfit.view.terminal import run
-from streamfit.wire.codec import decode_array
+from streamfit.extras import needed
+from streamfit.protocol.codec import decode_array
+from streamfit.terminal import run
 
 UNITS = {"rad": "radians", "m": "meters"}
 TYPES = {"rad": "Angle", "m": "Position"}

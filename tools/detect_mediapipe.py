@@ -15,12 +15,12 @@ import click
 import cv2
 import numpy as np
 
+from streamfit.client.adapters import from_mediapipe
 from streamfit.client.detector import INGEST, Detector
-from streamfit.client.detectors import from_mediapipe
 from streamfit.errors import InputError
 from streamfit.files import numbers, parse_toml, read_text
-from streamfit.video_times import PictureTimes
-from streamfit.view.terminal import named_source
+from streamfit.recording.video_times import PictureTimes
+from streamfit.terminal import named_source
 
 START = 120.0
 """s that the slowest of the processes may take to load its model."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from streamfit.errors import InputError
-from streamfit.view.terminal import run
+from streamfit.terminal import run
 
 WHAT = {
     "detections": ("pose2sim==0.8.3", "Pose2Sim/S00_Demo_BatchSession/"),

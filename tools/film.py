@@ -15,23 +15,23 @@ from typing import Any
 import click
 import zmq
 
-from streamfit.daemon.jax_runtime import single_threaded
+from streamfit.jax_runtime import single_threaded
 
 single_threaded()
 
-from streamfit.cameras import Rig  # noqa: E402 - JAX only now
-from streamfit.commands.clock_offsets import parse_offsets  # noqa: E402
-from streamfit.commands.film import check_films  # noqa: E402
-from streamfit.commands.fit import fit_session, summary  # noqa: E402
-from streamfit.commands.fit_report import make_folder  # noqa: E402
-from streamfit.commands.videos import open_videos  # noqa: E402
+from streamfit.cli.fit import fit_session, summary  # noqa: E402
 from streamfit.errors import InputError  # noqa: E402
+from streamfit.evaluation.film import check_films  # noqa: E402
+from streamfit.evaluation.fit_report import make_folder  # noqa: E402
 from streamfit.files import read_text  # noqa: E402
-from streamfit.session.mcap_file import SessionWriter  # noqa: E402
-from streamfit.skeleton import KeypointSet  # noqa: E402
-from streamfit.view.terminal import ProgressCallback, progress, run  # noqa: E402
-from streamfit.wire.codec import VERSION, encode  # noqa: E402
-from streamfit.wire.messages import KeypointsMessage, decode_ingest  # noqa: E402
+from streamfit.model import KeypointSet  # noqa: E402
+from streamfit.model.camera import Rig  # noqa: E402 - JAX only now
+from streamfit.protocol.codec import VERSION, encode  # noqa: E402
+from streamfit.protocol.ingest import KeypointsMessage, decode_ingest  # noqa: E402
+from streamfit.recording.clock_offsets import parse_offsets  # noqa: E402
+from streamfit.recording.mcap_file import SessionWriter  # noqa: E402
+from streamfit.recording.videos import open_videos  # noqa: E402
+from streamfit.terminal import ProgressCallback, progress, run  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / ".venv-mediapipe" / "bin" / "python"

@@ -12,9 +12,9 @@ import numpy as np
 
 from streamfit.client.detector import INGEST, Detector
 from streamfit.errors import InputError
-from streamfit.imports.detections.openpose import FRAME, clearest, read_people
-from streamfit.session.extras import needed
-from streamfit.view.terminal import named_source, run
+from streamfit.extras import needed
+from streamfit.importers.detections.openpose import FRAME, clearest, read_people
+from streamfit.terminal import named_source, run
 
 FILE = click.Path(path_type=Path)
 STEP, GATHER = 2, 10

@@ -19,8 +19,8 @@ from rich.text import Text
 from sockets import keys_option, message_of, publish_option, wait_for_daemon
 
 from streamfit.client.connect import connect
-from streamfit.view.terminal import run
-from streamfit.wire.codec import decode_array, finite
+from streamfit.protocol.codec import decode_array, finite
+from streamfit.terminal import run
 
 KEPT = 1000  # latest instants that rate and latency are taken over
 WINDOW = 2.0  # s of arrivals that the rate is taken over

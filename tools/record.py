@@ -22,11 +22,11 @@ from sockets import (
 
 from streamfit.client.connect import connect
 from streamfit.errors import InputError
-from streamfit.session.mcap_file import SessionMessage
-from streamfit.session.recorder import Recorder
-from streamfit.view.terminal import run
-from streamfit.wire.codec import encode
-from streamfit.wire.endpoints import is_local
+from streamfit.protocol.codec import encode
+from streamfit.recording.mcap_file import SessionMessage
+from streamfit.recording.writer import Recorder
+from streamfit.terminal import run
+from streamfit.transport.endpoints import is_local
 
 LISTEN = "tcp://127.0.0.1:5580"
 SILENCE = 1.0  # s without an answer after `end` that closes the recording
@@ -234,8 +234,8 @@ def _calibration(cameras: Path | None, keypoints: str | None) -> Calibration | N
         return None
     if cameras is None or keypoints is None:
         raise InputError("--cameras and --keypoints go together: give both, or leave them to the daemon")
-    from streamfit.cameras import Rig
-    from streamfit.skeleton import KeypointSet
+    from streamfit.model import KeypointSet
+    from streamfit.model.camera import Rig
 
     return Calibration(Rig.load(cameras).to_toml(), KeypointSet.load(keypoints).to_toml(), None)
 

@@ -14,9 +14,9 @@ from sockets import ingest_option, keys_option, message_of, publish_option, wait
 
 from streamfit.client.connect import connect
 from streamfit.errors import InputError
-from streamfit.session.mcap_file import SessionFile, read_session
-from streamfit.view.terminal import run
-from streamfit.wire.codec import encode
+from streamfit.protocol.codec import encode
+from streamfit.recording.mcap_file import SessionFile, read_session
+from streamfit.terminal import run
 
 UNDER_WAY = 32  # instants that may wait for their answer
 Message = dict[str, Any]

@@ -8,7 +8,7 @@ import click
 import zmq
 
 from streamfit.errors import InputError
-from streamfit.wire.codec import Rejected, decode_map
+from streamfit.protocol.codec import Rejected, decode_map
 
 INGEST, PUBLISH, CONTROL = (f"tcp://127.0.0.1:{port}" for port in (5570, 5571, 5572))
 HELLO = 3.0  # s to wait for a daemon; it sends `status` every second

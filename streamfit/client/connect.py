@@ -6,7 +6,7 @@ from typing import Any
 import zmq
 
 from streamfit.errors import InputError
-from streamfit.wire.security import secure_client
+from streamfit.transport.curve import secure_client
 
 
 def connect(context: zmq.Context[Any], kind: int, address: str, keys: Path | None = None) -> zmq.Socket[bytes]:

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from streamfit.client.connect import connect
 from streamfit.errors import InputError
-from streamfit.wire.codec import VERSION, encode
-from streamfit.wire.messages import is_name
+from streamfit.protocol.codec import VERSION, encode
+from streamfit.protocol.ingest import is_name
 
 INGEST = "tcp://127.0.0.1:5570"
 QUEUE = 256

@@ -1,0 +1,1 @@
+"""The daemon: an asyncio process around the engine."""

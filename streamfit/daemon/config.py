@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streamfit.errors import InputError
 from streamfit.files import parse_toml, read_text
-from streamfit.wire.endpoints import is_loopback
-from streamfit.wire.security import ServerKeys, load_server_keys, require_keys
+from streamfit.transport.curve import ServerKeys, load_server_keys, require_keys
+from streamfit.transport.endpoints import is_loopback
 
 Endpoint = Annotated[str, Field(pattern=r"^(tcp://\S+:(\d+|\*)|ipc://\S+)$")]
 

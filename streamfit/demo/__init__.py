@@ -1,1 +1,1 @@
-"""A simulated person, cameras and detector, and the demonstration that runs on them."""
+"""The demonstration: detector, daemon and consumer as processes."""

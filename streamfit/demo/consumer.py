@@ -11,7 +11,7 @@ import zmq
 
 from streamfit.demo.processes import ended_by_sigterm
 from streamfit.demo.screen import Screen
-from streamfit.wire.codec import decode_array, decode_map
+from streamfit.protocol.codec import decode_array, decode_map
 
 _PATIENCE, _SILENCE = 20.0, 3.0
 """s without any answer, and without a further one, after which no more are waited for."""

@@ -16,7 +16,7 @@ from types import FrameType
 import tomli_w
 
 from streamfit.errors import InputError
-from streamfit.session.mcap_file import SessionFile
+from streamfit.recording.mcap_file import SessionFile
 
 _GRACE = 6.0
 """s that a process has to end by itself after SIGTERM."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from streamfit.daemon.jax_runtime import cache_folder
 from streamfit.errors import InputError
-from streamfit.session.mcap_file import SessionWriter, read_session
+from streamfit.jax_runtime import cache_folder
+from streamfit.recording.mcap_file import SessionWriter, read_session
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ def demo_files(say: Callable[[str], None], cache: Path | None = None) -> DemoFil
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="demo-") as name:
         work = Path(name)
         say("simulating a person who walks and exercises (only once)")
-        _python("streamfit.demo.simulate", str(work))
+        _python("streamfit.sim.simulate", str(work))
         say("calibrating the person from 6 s of exercises as the cameras saw them (only once)")
         subject = work / "subject.toml"
-        _python("streamfit.cli", "calibrate", str(work / "exercises.mcap"), "-o", str(subject))
+        _python("streamfit.cli.main", "calibrate", str(work / "exercises.mcap"), "-o", str(subject))
         attach_subject(work / "walk.mcap", subject.read_text(encoding="utf-8"), work / "calibrated.mcap")
         folder.mkdir(exist_ok=True)
         shutil.move(work / "walk.truth.npz", made.truth)
@@ -66,7 +66,7 @@ def _python(*arguments: str) -> None:
 def _fingerprint() -> str:
     """Changes when what makes the files changes."""
     digest = hashlib.sha256()
-    for part in ("demo", "skeleton", "fit"):
+    for part in ("sim", "model", "estimation"):
         for entry in sorted(Path(str(files("streamfit") / part)).rglob("*")):
             if entry.suffix in (".py", ".xml", ".toml"):
                 digest.update(entry.read_bytes())

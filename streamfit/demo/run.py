@@ -20,7 +20,7 @@ from streamfit.demo.processes import (
 from streamfit.demo.recording import demo_files
 from streamfit.demo.score import angle_errors, event_errors, instants
 from streamfit.errors import InputError
-from streamfit.session.mcap_file import read_session
+from streamfit.recording.mcap_file import read_session
 
 _READY = 180.0
 """s that the daemon has to get ready; compiling everything for the first time takes longest."""
@@ -58,7 +58,7 @@ def _play(session: Path, folder: Path, console: Console) -> dict[str, np.ndarray
     log, ready, output = folder / "daemon.log", folder / "ready", folder / "received.npz"
     console.print("starting the daemon ..", highlight=False)
     started = time.monotonic()
-    with process(["streamfit.cli", "serve", str(config)], log) as daemon:
+    with process(["streamfit.cli.main", "serve", str(config)], log) as daemon:
         wait_until_ready(daemon, addresses.http, log, _READY)
         console.print(f"ready after {time.monotonic() - started:.1f} s", highlight=False)
         until = str(last / 1e9)

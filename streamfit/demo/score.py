@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from streamfit.session.mcap_file import SessionFile
-from streamfit.wire.messages import KeypointsMessage, Rejected, decode_ingest
+from streamfit.protocol.ingest import KeypointsMessage, Rejected, decode_ingest
+from streamfit.recording.mcap_file import SessionFile
 
 _LEGS = ("hip_flexion", "hip_adduction", "hip_rotation", "knee_angle", "ankle_angle")
 LEGS = (

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import zmq
 
-from streamfit.session.mcap_file import read_session
-from streamfit.wire.codec import VERSION, Rejected, decode_map, encode
+from streamfit.protocol.codec import VERSION, Rejected, decode_map, encode
+from streamfit.recording.mcap_file import read_session
 
 _DEADLINE = 5000
 """ms that the daemon has to take a message, and the last ones at the end."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from streamfit.gait import event_timing
 from streamfit.gait.event_timing import Sample
-from streamfit.gait.events import Kind
+from streamfit.gait.types import Kind
 
 SLOW, SLOW_NOISE = 0.25, 3.0
 """m/s, and times the speed of feet at rest, below which a foot's slowest part stands."""

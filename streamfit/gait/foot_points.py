@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamfit.gait.events import SIDES
-from streamfit.skeleton import HostKinematics, KeypointSet, Skeleton
+from streamfit.gait.types import SIDES
+from streamfit.model import HostKinematics, KeypointSet, Skeleton
 
 # Points of the right foot: body and place (m, unscaled body's frame). The heel is its hindmost point (calcaneus), the
 # ball lies between the heads of the first and the fifth metatarsal, the toe is the tip of the big one.

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from streamfit.cameras import UPS, Rig
+from streamfit.model.camera import UPS, Rig
 
 
 def turned(rig: Rig, turn: Float[np.ndarray, "3 3"], about: Float[np.ndarray, " 3"]) -> Rig:

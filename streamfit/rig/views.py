@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from streamfit.errors import InputError
+from streamfit.recording.video_times import PictureTimes
 from streamfit.rig.board import Board
-from streamfit.video_times import PictureTimes
-from streamfit.view.terminal import ProgressCallback
+from streamfit.terminal import ProgressCallback
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 

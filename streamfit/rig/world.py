@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from streamfit.cameras import Camera, Rig
+from streamfit.model.camera import Camera, Rig
 from streamfit.rig.extrinsics import Placed
 from streamfit.rig.intrinsics import Intrinsics
 from streamfit.rig.views import Watched

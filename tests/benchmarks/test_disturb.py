@@ -6,9 +6,9 @@ import numpy as np
 from disturb import camera_off, disturbed, exchanged_sides, missing_points, nobody_seen, spread
 from stream import Shape, Stream, simulate
 
-from streamfit.session.mcap_file import read_session
-from streamfit.skeleton import Skeleton
-from streamfit.wire.messages import decode_ingest
+from streamfit.model import Skeleton
+from streamfit.protocol.ingest import decode_ingest
+from streamfit.recording.mcap_file import read_session
 
 
 def written(tmp_path: Path, skeleton: Skeleton, change) -> tuple[Stream, np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from killed import Life, judge
 
-from streamfit.session.mcap_file import SessionWriter
+from streamfit.recording.mcap_file import SessionWriter
 
 
 def test_what_a_kill_has_cost_is_counted_from_the_last_view(tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from stream import Shape, keypoint_set, rig_of, simulate
 
-from streamfit.demo.room import project
-from streamfit.fit.check_sides import mirrored
-from streamfit.session.mcap_file import read_session
-from streamfit.skeleton import Skeleton
-from streamfit.wire.messages import KeypointsMessage, decode_ingest
+from streamfit.estimation.quality.check_sides import mirrored
+from streamfit.model import Skeleton
+from streamfit.protocol.ingest import KeypointsMessage, decode_ingest
+from streamfit.recording.mcap_file import read_session
+from streamfit.sim.room import project
 
 
 def test_the_marker_set_has_47_points_and_both_sides_of_each() -> None:

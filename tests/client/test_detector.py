@@ -12,8 +12,8 @@ import zmq
 from streamfit.client import Detector
 from streamfit.client.detector import QUEUE
 from streamfit.errors import InputError
-from streamfit.wire.messages import EndMessage, KeypointsMessage, decode_ingest
-from streamfit.wire.security import ServerKeys, load_server_keys, make_keys, secure_server
+from streamfit.protocol.ingest import EndMessage, KeypointsMessage, decode_ingest
+from streamfit.transport.curve import ServerKeys, load_server_keys, make_keys, secure_server
 
 
 @pytest.fixture
@@ -108,6 +108,6 @@ def test_what_cannot_be_used_is_one_line(session, address, hint):
 
 
 def test_it_needs_neither_jax_nor_mujoco():
-    code = "import streamfit.client, streamfit.client.detectors, sys; print(sorted(sys.modules))"
+    code = "import streamfit.client, streamfit.client.adapters, sys; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {name for name in ("'jax'", "'mujoco'", "'cv2'", "'scipy'", "'aiohttp'") if name in loaded}

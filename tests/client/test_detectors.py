@@ -1,6 +1,6 @@
 import numpy as np
 
-from streamfit.client.detectors import from_deeplabcut, from_mediapipe, from_rtmlib
+from streamfit.client.adapters import from_deeplabcut, from_mediapipe, from_rtmlib
 
 
 def test_the_clearest_person_of_rtmlib():

@@ -1,13 +1,9 @@
 """Daemons in processes of their own."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file
-
 from daemon_process import REAL, Client, DaemonProcess, Starter, config_text, daemon
 
 

@@ -10,10 +10,10 @@ from fake_tracker import FakeTracker
 from standing import standing_views
 from watched_session import WatchedSession, recorded
 
-from streamfit.cameras import Rig
-from streamfit.daemon.checks import LATENCY, WINDOW, Condition
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.wire.messages import KeypointsMessage, ViewMessage
+from streamfit.daemon.monitoring.checks import LATENCY, WINDOW, Condition
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.camera import Rig
+from streamfit.protocol.ingest import KeypointsMessage, ViewMessage
 
 RATE, SLOW_RATE = 50.0, 20.0  # Hz
 RIG = Rig.load(CONFIGS / "cameras.toml")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from streamfit.daemon import background_compile
-from streamfit.daemon.background_compile import COMPILE_BACKOFF, prepare, sparing
+from streamfit.daemon.scheduling import background_compile
+from streamfit.daemon.scheduling.background_compile import COMPILE_BACKOFF, prepare, sparing
 
 
 def engine(recipe: Callable[[], Any]) -> Any:

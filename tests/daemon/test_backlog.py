@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamfit.daemon.backlog import MAX_INSTANTS, MAX_VIEWS, Backlog
-from streamfit.daemon.frame_assembler import Arrival, Instant
-from streamfit.daemon.status import _fps
+from streamfit.daemon.monitoring.status import _fps
+from streamfit.daemon.scheduling.backlog import MAX_INSTANTS, MAX_VIEWS, Backlog
+from streamfit.engine.frame_assembler import Arrival, Instant
 
 
 def instant(t: float) -> Instant:

@@ -13,9 +13,9 @@ from daemon_process import CONFIGS, Client, DaemonProcess, assert_went_on, wait_
 from fake_tracker import FAIL, NOT_FINITE
 from standing import standing_views
 
-from streamfit.cameras import Rig
-from streamfit.skeleton import KeypointSet
-from streamfit.wire.codec import encode
+from streamfit.model import KeypointSet
+from streamfit.model.camera import Rig
+from streamfit.protocol.codec import encode
 
 RATE = 50.0
 RIG = Rig.load(CONFIGS / "cameras.toml")

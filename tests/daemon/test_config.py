@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from streamfit.daemon.config import Config, load_config
-from streamfit.daemon.setup import changed_setup, load_setup
+from streamfit.daemon.sessions.setup import changed_setup, load_setup
 from streamfit.errors import InputError
-from streamfit.wire.security import make_keys
+from streamfit.transport.curve import make_keys
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

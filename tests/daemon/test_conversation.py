@@ -11,11 +11,11 @@ from daemon_process import CONFIGS, REAL, Client, DaemonProcess, assert_went_on,
 from fake_tracker import SLOW, SLOWNESS, TURNS
 from standing import standing_views
 
-from streamfit.cameras import Rig
-from streamfit.session.mcap_file import read_session
-from streamfit.skeleton import KeypointSet
-from streamfit.wire import schema
-from streamfit.wire.codec import decode_array, encode
+from streamfit.model import KeypointSet
+from streamfit.model.camera import Rig
+from streamfit.protocol import schema
+from streamfit.protocol.codec import decode_array, encode
+from streamfit.recording.mcap_file import read_session
 
 RIG = Rig.load(CONFIGS / "cameras.toml")
 KEYPOINTS = KeypointSet.load("coco17")

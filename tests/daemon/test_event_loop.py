@@ -8,10 +8,11 @@ from typing import Any
 from daemon_process import CONFIGS, Client, DaemonProcess, config_text, daemon, wait_until
 from standing import standing_views
 
-from streamfit.cameras import Rig
-from streamfit.skeleton import KeypointSet
+from streamfit.model import KeypointSet
+from streamfit.model.camera import Rig
 
-GUARDED = [sys.executable, str(Path(__file__).with_name("guarded_daemon.py"))]
+SUPPORT = Path(__file__).parents[1] / "support"
+GUARDED = [sys.executable, str(SUPPORT / "guarded_daemon.py")]
 COCO = KeypointSet.load("coco17")
 RIG = Rig.load(CONFIGS / "cameras.toml")
 REPORTS = ("Blocking call", "computed for", "Traceback")
@@ -62,10 +63,10 @@ def test_nothing_blocks_the_event_loop(tmp_path: Path) -> None:
 def test_what_blocks_is_reported(tmp_path: Path) -> None:
     """The guard of the test above does see what keeps the loop."""
     (tmp_path / "blocking.py").write_text(
-        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys\nsys.path.insert(0, {str(Path(__file__).parents[1] / 'support')!r})\n"
         "import time, numpy as np\n"
         "import guarded_daemon\n"
-        "from streamfit.daemon.control import Control\n"
+        "from streamfit.daemon.net.control import Control\n"
         "async def status(self, request):\n"
         "    time.sleep(0.001)\n"
         "async def sessions(self, request):\n"

@@ -9,10 +9,10 @@ from fake_tracker import FakeTracker
 from standing import standing_views
 from watched_session import WatchedSession, recorded
 
-from streamfit.cameras import Rig
-from streamfit.daemon.pace import Pace
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.wire.messages import KeypointsMessage, ViewMessage
+from streamfit.daemon.monitoring.pace import Pace
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.camera import Rig
+from streamfit.protocol.ingest import KeypointsMessage, ViewMessage
 
 SOON = 5.0  # s
 RATE = 20.0  # Hz

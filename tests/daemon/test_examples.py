@@ -9,9 +9,9 @@ import zmq
 from daemon_process import CONFIGS, FAKE, REAL, Client, daemon
 from standing import standing_views
 
-from streamfit.cameras import Rig
-from streamfit.skeleton import KeypointSet
-from streamfit.wire.security import make_keys, secure_client
+from streamfit.model import KeypointSet
+from streamfit.model.camera import Rig
+from streamfit.transport.curve import make_keys, secure_client
 
 
 def local(name: str, folder: Path) -> str:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from standing import standing_views
 
-from streamfit.cameras import Rig
-from streamfit.daemon.checks import Growth, session_conditions
-from streamfit.daemon.live import IngestSettings, LiveSession
-from streamfit.daemon.session import Session
-from streamfit.daemon.setup import Setup
-from streamfit.daemon.status import session_status
-from streamfit.fit.check_sides import mirrored
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.subject import Subject
-from streamfit.wire.messages import KeypointsMessage, ViewMessage
+from streamfit.daemon.monitoring.checks import Growth, session_conditions
+from streamfit.daemon.monitoring.status import session_status
+from streamfit.daemon.sessions.session import Session
+from streamfit.daemon.sessions.setup import Setup
+from streamfit.engine.engine import IngestSettings, LiveSession
+from streamfit.estimation.quality.check_sides import mirrored
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.camera import Rig
+from streamfit.model.subject import Subject
+from streamfit.protocol.ingest import KeypointsMessage, ViewMessage
 
 RATE = 30.0
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamfit.commands.recording import open_recording
-from streamfit.skeleton import Skeleton
-from streamfit.subject import Subject
+from streamfit.model import Skeleton
+from streamfit.model.subject import Subject
+from streamfit.recording.playback import open_recording
 
 NOBODY = ("empty-room/iid", "empty-room/ghost")
 NONSENSE = tuple(f"garbage-tracking/{kind}" for kind in ("normalised", "centimetres", "half_resolution"))

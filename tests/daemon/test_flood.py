@@ -22,23 +22,20 @@ import zmq
 import zmq.asyncio
 from daemon_process import Client, DaemonProcess, config_text, daemon, wait_until
 from fake_tracker import SLOW
-
-from streamfit.daemon import status
-from streamfit.daemon.auth import MAX_PEERS, OTHERS, MessageAuthenticator
-from streamfit.daemon.control import MAX_WAITING, Control
-from streamfit.daemon.ingest import FIT_DUTY, SUSPECT_DUTY, Ingest
-from streamfit.daemon.page_feed import PageFeed
-from streamfit.daemon.publisher import MAX_MODELS, Publisher
-from streamfit.daemon.publisher import MAX_TOPICS as MAX_SEQUENCES
-from streamfit.daemon.rate_limit import TokenBucket
-from streamfit.daemon.reputation import Sender
-from streamfit.daemon.status import Health
-from streamfit.daemon.subscribers import MAX_TOPIC_BYTES, MAX_TOPICS
-from streamfit.wire.codec import decode_map, encode
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
 from mutations import control_seeds, ingest_seeds, mutations
+
+from streamfit.daemon.monitoring import status
+from streamfit.daemon.monitoring.status import Health
+from streamfit.daemon.net.auth import MAX_PEERS, OTHERS, MessageAuthenticator
+from streamfit.daemon.net.control import MAX_WAITING, Control
+from streamfit.daemon.net.ingest import FIT_DUTY, SUSPECT_DUTY, Ingest
+from streamfit.daemon.net.publisher import MAX_MODELS, Publisher
+from streamfit.daemon.net.publisher import MAX_TOPICS as MAX_SEQUENCES
+from streamfit.daemon.net.rate_limit import TokenBucket
+from streamfit.daemon.net.reputation import Sender
+from streamfit.daemon.net.subscribers import MAX_TOPIC_BYTES, MAX_TOPICS
+from streamfit.daemon.web.page_feed import PageFeed
+from streamfit.protocol.codec import decode_map, encode
 
 VIEWS = [{"camera": f"cam_0{i}", "xyc": np.ones((17, 3))} for i in (1, 2, 3, 4)]
 CONSUMER = """

@@ -12,8 +12,8 @@ import pytest
 import zmq
 from daemon_process import FAKE, Client, DaemonProcess, config_text, daemon, wait_until
 
-from streamfit.wire.codec import encode
-from streamfit.wire.security import load_key, make_keys, secure_client
+from streamfit.protocol.codec import encode
+from streamfit.transport.curve import load_key, make_keys, secure_client
 
 VIEWS = [{"camera": f"cam_0{i}", "xyc": np.ones((17, 3))} for i in (1, 2, 3, 4)]
 SECURITY = '[security]\nserver_secret_key = "keys/server.key_secret"\nclients = "keys/clients"\n'

@@ -20,7 +20,7 @@ from daemon_process import (
 )
 from fake_tracker import SLOW
 
-from streamfit.session.mcap_file import read_session
+from streamfit.recording.mcap_file import read_session
 
 VIEWS = [{"camera": f"cam_0{i}", "xyc": np.ones((17, 3))} for i in (1, 2, 3, 4)]
 

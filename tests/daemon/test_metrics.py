@@ -8,7 +8,7 @@ from daemon_process import CONFIGS, Client, DaemonProcess, wait_until
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamfit.daemon.histogram import BOUNDS, Histogram
+from streamfit.daemon.monitoring.histogram import BOUNDS, Histogram
 
 VIEWS = [{"camera": f"cam_0{i}", "xyc": np.ones((17, 3))} for i in (1, 2, 3, 4)]
 UNITS = ("seconds", "bytes", "hertz", "pixels")

@@ -9,8 +9,8 @@ import msgpack
 import pytest
 from daemon_process import Client, DaemonProcess, config_text, daemon
 
-from streamfit.daemon import page_feed
-from streamfit.daemon.page_feed import PageFeed
+from streamfit.daemon.web import page_feed
+from streamfit.daemon.web.page_feed import PageFeed
 
 
 def views(t: float = 0.0) -> list[dict[str, object]]:

@@ -12,8 +12,8 @@ from daemon_process import REAL, Client, DaemonProcess, config_text, daemon
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from standing import standing_views
 
-from streamfit.cameras import Rig
-from streamfit.skeleton import KeypointSet
+from streamfit.model import KeypointSet
+from streamfit.model.camera import Rig
 
 CHROMIUM = shutil.which("chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

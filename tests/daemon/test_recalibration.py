@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from daemon_process import CONFIGS, Client, DaemonProcess, assert_went_on, wait_until
 
-from streamfit.cameras import Rig
-from streamfit.daemon.frame_assembler import Arrival, Instant
-from streamfit.daemon.history import MAX_BYTES, MAX_SECONDS, History
-from streamfit.daemon.progress import Progress
-from streamfit.daemon.recalibration import Job, Recalibration
-from streamfit.demo.detector import detect
-from streamfit.demo.motions import RATE, exercises
-from streamfit.demo.person import motion, true_subject
-from streamfit.skeleton import KeypointSet, Skeleton
+from streamfit.daemon.sessions.progress import Progress
+from streamfit.daemon.sessions.recalibration import Job, Recalibration
+from streamfit.engine.frame_assembler import Arrival, Instant
+from streamfit.engine.history import MAX_BYTES, MAX_SECONDS, History
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.camera import Rig
+from streamfit.sim.detector import detect
+from streamfit.sim.motions import RATE, exercises
+from streamfit.sim.person import motion, true_subject
 
 SECONDS, EVERY = 6.0, 3
 

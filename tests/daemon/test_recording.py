@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from daemon_process import CONFIGS, until
 
-from streamfit.cameras import Rig
-from streamfit.daemon import recording
 from streamfit.daemon.config import load_config
-from streamfit.daemon.recording import Recording, RecordSettings, record_settings
-from streamfit.daemon.setup import Setup
-from streamfit.session import recorder
-from streamfit.session.mcap_file import read_session
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.subject import Subject
+from streamfit.daemon.sessions import recording
+from streamfit.daemon.sessions.recording import Recording, RecordSettings, record_settings
+from streamfit.daemon.sessions.setup import Setup
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.camera import Rig
+from streamfit.model.subject import Subject
+from streamfit.recording import writer as recorder
+from streamfit.recording.mcap_file import read_session
 
 PART = 100_000
 

@@ -9,11 +9,11 @@ from daemon_process import CONFIGS
 from fake_tracker import FakeTracker
 from watched_session import WatchedSession
 
-from streamfit.cameras import Rig
-from streamfit.daemon.reputation import ENOUGH, FORGOTTEN, MAX_SENDERS, Sender, Senders
-from streamfit.daemon.session import IN_USE
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.wire.messages import KeypointsMessage, ViewMessage
+from streamfit.daemon.net.reputation import ENOUGH, FORGOTTEN, MAX_SENDERS, Sender, Senders
+from streamfit.daemon.sessions.session import IN_USE
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.camera import Rig
+from streamfit.protocol.ingest import KeypointsMessage, ViewMessage
 
 
 def heard(pattern: str, rate: float = 60.0, sender: Sender | None = None, since: float = 0.0) -> Sender:

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from streamfit.daemon.backlog import REACH, Backlog
-from streamfit.daemon.frame_assembler import Instant
-from streamfit.daemon.histogram import Histogram
-from streamfit.daemon.reputation import Sender
-from streamfit.daemon.solver import Solver
-from streamfit.fit.estimate import Load
+from streamfit.daemon.monitoring.histogram import Histogram
+from streamfit.daemon.net.reputation import Sender
+from streamfit.daemon.scheduling.backlog import REACH, Backlog
+from streamfit.daemon.scheduling.solver import Solver
+from streamfit.engine.frame_assembler import Instant
+from streamfit.estimation.estimate import Load
 
 WORK = 0.01  # s that each stage takes
 

@@ -18,20 +18,20 @@ import zmq
 from daemon_process import Client, DaemonProcess, config_text, daemon, until, wait_until
 from fake_tracker import AHEAD, CLOCKS
 
-from streamfit.daemon.auth import MessageAuthenticator
-from streamfit.daemon.checkpoint import RESERVE, Checkpoint
 from streamfit.daemon.config import Config, load_config
-from streamfit.daemon.page_feed import PageFeed
-from streamfit.daemon.publisher import Publisher
-from streamfit.daemon.state_store import NAME, Kept, StateStore, state_folder
-from streamfit.daemon.status import Health
-from streamfit.daemon.subscribers import Subscribers
+from streamfit.daemon.monitoring.status import Health
+from streamfit.daemon.net.auth import MessageAuthenticator
+from streamfit.daemon.net.publisher import Publisher
+from streamfit.daemon.net.subscribers import Subscribers
+from streamfit.daemon.sessions.checkpoint import RESERVE, Checkpoint
+from streamfit.daemon.sessions.state_store import NAME, Kept, StateStore, state_folder
+from streamfit.daemon.web.page_feed import PageFeed
 from streamfit.demo.processes import free_addresses
 from streamfit.errors import InputError
-from streamfit.fit.clocks import ClockState
-from streamfit.session.mcap_file import read_session
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.subject import Subject
+from streamfit.estimation.live.clock_sync import ClockState
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.subject import Subject
+from streamfit.recording.mcap_file import read_session
 
 KEEP = '[state]\ndirectory = "kept"\n'
 

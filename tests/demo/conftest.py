@@ -1,25 +1,5 @@
 """The simulated walk, once for all tests."""
 
-import pytest
+from simulated_walk import keypoints, subject, walked
 
-from streamfit.demo.motions import walk
-from streamfit.demo.person import Motion, motion, true_subject
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.subject import Subject
-
-
-@pytest.fixture(scope="session")
-def keypoints() -> KeypointSet:
-    return KeypointSet.load("movi87")
-
-
-@pytest.fixture(scope="session")
-def subject(skeleton: Skeleton, keypoints: KeypointSet) -> Subject:
-    return true_subject(skeleton, keypoints)
-
-
-@pytest.fixture(scope="session")
-def walked(skeleton: Skeleton, keypoints: KeypointSet, subject: Subject) -> Motion:
-    q, events = walk(skeleton, subject.scale, 10.0)
-    q.setflags(write=False)
-    return motion(q, skeleton, keypoints, subject, events)
+__all__ = ["keypoints", "subject", "walked"]

@@ -7,16 +7,16 @@ import sys
 import psutil
 import pytest
 
-from streamfit.demo.detector import detect
-from streamfit.demo.motions import RATE
-from streamfit.demo.person import Motion
 from streamfit.demo.recording import attach_subject
-from streamfit.demo.room import room
-from streamfit.demo.simulate import save_session
+from streamfit.sim.detector import detect
+from streamfit.sim.motions import RATE
+from streamfit.sim.person import Motion
+from streamfit.sim.room import room
+from streamfit.sim.simulate import save_session
 
 
 def demo(*arguments):
-    command = [sys.executable, "-m", "streamfit.cli", "demo", *map(str, arguments)]
+    command = [sys.executable, "-m", "streamfit.cli.main", "demo", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=400)
 
 

@@ -14,7 +14,7 @@ import pytest
 from streamfit.daemon.config import load_config
 from streamfit.demo.processes import free_addresses, last_line, process, wait_until_ready, write_config
 from streamfit.errors import InputError
-from streamfit.session.mcap_file import SessionWriter, read_session
+from streamfit.recording.mcap_file import SessionWriter, read_session
 
 CHILD = ["http.server", "0", "--bind", "127.0.0.1"]
 PARENT = f"""
@@ -91,7 +91,7 @@ def test_a_daemon_that_ends_says_why_in_one_line(tmp_path):
     log = tmp_path / "log"
     complaint = r"ended with code 2: .*none\.toml.*no such file"
     with (
-        process(["streamfit.cli", "serve", str(tmp_path / "none.toml")], log) as daemon,
+        process(["streamfit.cli.main", "serve", str(tmp_path / "none.toml")], log) as daemon,
         pytest.raises(InputError, match=complaint),
     ):
         wait_until_ready(daemon, free_addresses().http, log, 60.0)

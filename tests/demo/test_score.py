@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from streamfit.demo.score import angle_errors, event_errors, instants
-from streamfit.session.mcap_file import SessionWriter, read_session
-from streamfit.wire.codec import encode
+from streamfit.protocol.codec import encode
+from streamfit.recording.mcap_file import SessionWriter, read_session
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import zmq
 
 from streamfit.demo.processes import process
 from streamfit.demo.recording import attach_subject
-from streamfit.session.mcap_file import SessionWriter, read_session
-from streamfit.wire.codec import encode
+from streamfit.protocol.codec import encode
+from streamfit.recording.mcap_file import SessionWriter, read_session
 
 T = np.arange(30) / 100
 

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from streamfit.cameras import Rig
 from streamfit.daemon.config import load_config
 from streamfit.errors import InputError
-from streamfit.imports.calibrations.read import read_calibration
-from streamfit.imports.detections.openpose import read_people
-from streamfit.session.mcap_file import SessionWriter, read_session
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.subject import Subject
-from streamfit.wire.codec import VERSION, encode
-from streamfit.wire.control import ControlError, decode_request, encode_error
-from streamfit.wire.messages import KeypointsMessage, Rejected, decode_ingest
-from streamfit.wire.security import load_key
+from streamfit.importers.calibrations.read import read_calibration
+from streamfit.importers.detections.openpose import read_people
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.camera import Rig
+from streamfit.model.subject import Subject
+from streamfit.protocol.codec import VERSION, encode
+from streamfit.protocol.control import ControlError, decode_request, encode_error
+from streamfit.protocol.ingest import KeypointsMessage, Rejected, decode_ingest
+from streamfit.recording.mcap_file import SessionWriter, read_session
+from streamfit.transport.curve import load_key
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
@@ -232,7 +232,7 @@ def _sessions() -> list[bytes]:
 
 
 def _built_in(name: str) -> list[bytes]:
-    return [(ROOT / "streamfit" / "skeleton" / name).read_bytes()]
+    return [(ROOT / "streamfit" / "model" / name).read_bytes()]
 
 
 TARGETS = {
@@ -250,5 +250,5 @@ TARGETS = {
     "toml": Target(_calibration("Calib.toml"), (InputError,), _tomls),
     "openpose": Target(_openpose, (InputError,), _detections),
     "session": Target(_session, (InputError,), _sessions),
-    "mjcf": Target(_mjcf, (InputError,), lambda: _built_in("rajagopal.xml")),
+    "mjcf": Target(_mjcf, (InputError,), lambda: _built_in("skeletons/rajagopal.xml")),
 }

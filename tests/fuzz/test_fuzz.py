@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mutations import mutations
 from targets import TARGETS, corpus
 
-from streamfit.wire.codec import MAX_BYTES, encode
+from streamfit.protocol.codec import MAX_BYTES, encode
 
 MUTATIONS = 300
 MEMORY = 64 << 20  # bytes that reading one message of at most 1 MiB may take

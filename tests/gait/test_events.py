@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from puppet import Manner, Stance, Walk, gait, matched, paces, seen, walk, watch
 
-from streamfit.fit.root import turn_root
 from streamfit.gait import FootEvent
+from streamfit.model.root import turn_root
 
 SHUFFLE = Manner(clearance=0.012, swinging=0.05, landing=0.0, leaving=np.radians(8))
 TOES = Manner(0.04, landing=np.radians(20), standing=np.radians(25), leaving=np.radians(50), hips=0.86)

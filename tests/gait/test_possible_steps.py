@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamfit.gait import FootEvent, Step
-from streamfit.gait.steps import LONGEST, POSSIBLE, STANDS, Steps
+from streamfit.gait.spatiotemporal import LONGEST, POSSIBLE, STANDS, Steps
 
 PERIOD = 0.01
 

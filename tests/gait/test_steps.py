@@ -5,7 +5,7 @@ import pytest
 from puppet import Walk, paces, walk, watch
 
 from streamfit.gait import FootEvent, Step
-from streamfit.gait.steps import Steps
+from streamfit.gait.spatiotemporal import Steps
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 from rendered import BOARD, FLOOR, SIZE, Renderer, camera, poses
 
-from streamfit.cameras import Camera, Rig
-from streamfit.cli import cli
+from streamfit.cli.main import cli
 from streamfit.errors import InputError
+from streamfit.model.camera import Camera, Rig
 from streamfit.rig.board import Board
 
 MOMENTS = 36

@@ -11,14 +11,11 @@ from pathlib import Path
 
 import pytest
 import zmq
+from talking_daemon import CAMERAS, KEYPOINTS, TOOLS, Run, TalkingDaemon, keypoints
 from zmq.auth.thread import ThreadAuthenticator
 
-from streamfit.session.mcap_file import SessionWriter
-from streamfit.wire.security import ServerKeys, load_server_keys, make_keys
-
-sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file
-
-from talking_daemon import CAMERAS, KEYPOINTS, TOOLS, Run, TalkingDaemon, keypoints
+from streamfit.recording.mcap_file import SessionWriter
+from streamfit.transport.curve import ServerKeys, load_server_keys, make_keys
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zmq
 
-from streamfit.wire.messages import EndMessage, decode_ingest
+from streamfit.protocol.ingest import EndMessage, decode_ingest
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "detect_mediapipe.py"

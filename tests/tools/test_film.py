@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from streamfit.demo.motions import walk
-from streamfit.demo.person import motion, true_subject
-from streamfit.demo.room import project, room
-from streamfit.session.mcap_file import read_session
-from streamfit.skeleton import KeypointSet, Skeleton
-from streamfit.wire.messages import KeypointsMessage, decode_ingest
+from streamfit.model import KeypointSet, Skeleton
+from streamfit.protocol.ingest import KeypointsMessage, decode_ingest
+from streamfit.recording.mcap_file import read_session
+from streamfit.sim.motions import walk
+from streamfit.sim.person import motion, true_subject
+from streamfit.sim.room import project, room
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "film.py"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zmq
 
-from streamfit.wire.messages import EndMessage, KeypointsMessage, decode_ingest
+from streamfit.protocol.ingest import EndMessage, KeypointsMessage, decode_ingest
 
 TOOL = Path(__file__).parents[2] / "tools" / "follow_openpose.py"
 PATIENCE = 20_000  # ms

@@ -13,9 +13,9 @@ import pytest
 import zmq
 from talking_daemon import CAMERAS, KEYPOINTS, TOOLS, Run, TalkingDaemon, keypoints
 
-from streamfit.cameras import Rig
-from streamfit.session.mcap_file import read_session
-from streamfit.skeleton import KeypointSet
+from streamfit.model import KeypointSet
+from streamfit.model.camera import Rig
+from streamfit.recording.mcap_file import read_session
 
 RIG = """[cam_01]
 name = "cam_01"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from talking_daemon import CAMERAS, KEYPOINTS, Run, TalkingDaemon, keypoints
 
-from streamfit.session.mcap_file import SessionWriter, read_session
+from streamfit.recording.mcap_file import SessionWriter, read_session
 
 
 def addresses(daemon: TalkingDaemon) -> list[str]:

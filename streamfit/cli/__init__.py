@@ -1,0 +1,1 @@
+"""The `streamfit` command, a file for each family of commands."""

@@ -1,0 +1,1 @@
+"""Which session is fitted next, on one solver thread."""

@@ -1,0 +1,1 @@
+"""The sessions of the daemon, and what must outlive a crash."""

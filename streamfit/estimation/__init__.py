@@ -1,0 +1,1 @@
+"""Fitting the skeleton to what the cameras see."""

@@ -1,0 +1,1 @@
+"""Fits of whole trials: calibration of a person, bundle adjustment, and smoothing of recordings."""

@@ -1,0 +1,1 @@
+"""What a fit to a recording is worth: figures, pictures and the report."""

@@ -1,1 +1,0 @@
-"""Fitting the skeleton to the views: residuals, solvers, the live window, calibration."""

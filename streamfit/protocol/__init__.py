@@ -1,0 +1,1 @@
+"""Bytes to types and back: the messages of the wire, without I/O."""

@@ -1,0 +1,1 @@
+"""Recorded sessions: written, recovered, and read again as instants or trials."""

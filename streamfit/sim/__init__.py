@@ -1,0 +1,1 @@
+"""A simulated person, cameras and detector, with the truth."""
