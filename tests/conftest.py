@@ -7,10 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from streamfit.jax_runtime import single_threaded
 
-import jax
+single_threaded()
+
 import numpy as np
 import pytest
 
@@ -23,9 +23,6 @@ sys.path[:0] = [str(Path(__file__).parent / "support"), str(Path(__file__).paren
 
 # a shell ignores Ctrl-C for what it starts in the background, and that is inherited: processes under test heed it
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "streamfit" / "jax"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,18 +1,16 @@
 """Nothing that the daemon is asked to do keeps its event loop from taking and giving."""
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from daemon_process import CONFIGS, Client, DaemonProcess, config_text, daemon, wait_until
+from guarded_daemon import run_blocking, run_guarded
 from standing import standing_views
 
 from streamfit.model import KeypointSet
 from streamfit.model.camera import Rig
 
-SUPPORT = Path(__file__).parents[1] / "support"
-GUARDED = [sys.executable, str(SUPPORT / "guarded_daemon.py")]
 COCO = KeypointSet.load("coco17")
 RIG = Rig.load(CONFIGS / "cameras.toml")
 REPORTS = ("Blocking call", "computed for", "Traceback")
@@ -26,7 +24,7 @@ def reports(process: DaemonProcess) -> list[str]:
 def test_nothing_blocks_the_event_loop(tmp_path: Path) -> None:
     text = config_text(more='[record]\ndirectory = "recordings"\n')
     views = standing_views(RIG, COCO)
-    with daemon(tmp_path, text, GUARDED) as process, Client(process.endpoints) as client:
+    with daemon(tmp_path, text, run_guarded) as process, Client(process.endpoints) as client:
         for i in range(60):
             client.keypoints("busy", i / 50, views)
             time.sleep(0.005)
@@ -62,27 +60,7 @@ def test_nothing_blocks_the_event_loop(tmp_path: Path) -> None:
 
 def test_what_blocks_is_reported(tmp_path: Path) -> None:
     """The guard of the test above does see what keeps the loop."""
-    (tmp_path / "blocking.py").write_text(
-        f"import sys\nsys.path.insert(0, {str(Path(__file__).parents[1] / 'support')!r})\n"
-        "import time, numpy as np\n"
-        "import guarded_daemon\n"
-        "from streamfit.daemon.net.control import Control\n"
-        "async def status(self, request):\n"
-        "    time.sleep(0.001)\n"
-        "async def sessions(self, request):\n"
-        "    began = time.thread_time()\n"
-        "    while time.thread_time() < began + 0.1: pass\n"
-        "    return {}\n"
-        "Control._status, Control._list = status, sessions\n"
-        "guarded_daemon.service.notify = guarded_daemon.guarding\n"
-        "from functools import partial\n"
-        "from fake_tracker import FakeTracker\n"
-        "service = guarded_daemon.service\n"
-        "service.serve = partial(service.serve, tracker_factory=FakeTracker)\n"
-        "sys.exit(service.run(sys.argv[1]))\n"
-    )
-    command = [sys.executable, str(tmp_path / "blocking.py")]
-    with daemon(tmp_path, config_text(), command) as process, Client(process.endpoints) as client:
+    with daemon(tmp_path, config_text(), run_blocking) as process, Client(process.endpoints) as client:
         assert client.ask("status")["error"]["code"] == "internal"
         assert client.ask("sessions")["ok"]
         wait_until(lambda: len(reports(process)) >= 3, "what was found")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from daemon_process import CONFIGS, FAKE, REAL, Client, daemon
+from daemon_process import CONFIGS, FAKE, REAL, Client, Command, daemon
 from standing import standing_views
 
 from streamfit.model import KeypointSet
@@ -43,7 +43,7 @@ def test_every_example_is_started_here() -> None:
 @pytest.mark.parametrize(
     ("name", "keypoints", "command"), [("room.toml", "halpe26", REAL), ("webcams.toml", "mediapipe33", FAKE)]
 )
-def test_an_example_follows_a_person(tmp_path: Path, name: str, keypoints: str, command: list[str]) -> None:
+def test_an_example_follows_a_person(tmp_path: Path, name: str, keypoints: str, command: Command) -> None:
     seen = standing_views(Rig.load(CONFIGS / "cameras.toml"), KeypointSet.load(keypoints))
     with daemon(tmp_path, local(name, tmp_path), command) as process, Client(process.endpoints) as client:
         for i in range(30):

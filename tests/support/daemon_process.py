@@ -17,12 +17,16 @@ from typing import Any, Self
 
 import msgpack
 import zmq
+from fake_daemon import run_fake
+from forked import Forked, Run
 
 from streamfit.protocol.codec import encode
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 REAL = [sys.executable, "-m", "streamfit.cli.main", "serve"]
-FAKE = [sys.executable, str(Path(__file__).with_name("fake_daemon.py"))]
+Command = list[str] | Run
+"""How a daemon is started: a command line, or a function that a forked process calls."""
+FAKE: Command = run_fake
 PATIENCE = 60.0  # s; nothing here takes that long unless it is broken
 
 
@@ -66,16 +70,17 @@ def assert_went_on(sent: list[float], answers: list[dict[str, Any]], skipped: in
 class DaemonProcess:
     """Starts at once; `log` is what it says on stderr."""
 
-    def __init__(self, config: Path, command: list[str] = FAKE, **environment: str) -> None:
+    def __init__(self, config: Path, command: Command = FAKE, **environment: str) -> None:
         self.log: list[str] = []
         self.endpoints: dict[str, str] = {}
-        self.process = subprocess.Popen(
-            [*command, str(config)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ | {"XDG_STATE_HOME": str(config.parent / "state")} | environment,
-        )
+        environment = os.environ | {"XDG_STATE_HOME": str(config.parent / "state")} | environment
+        self.process: Forked | subprocess.Popen[str]
+        if isinstance(command, list):
+            self.process = subprocess.Popen(
+                [*command, str(config)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            )
+        else:
+            self.process = Forked(command, config, environment)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -133,7 +138,7 @@ class DaemonProcess:
 
 
 @contextlib.contextmanager
-def daemon(folder: Path, text: str, command: list[str] = FAKE, **environment: str) -> Iterator[DaemonProcess]:
+def daemon(folder: Path, text: str, command: Command = FAKE, **environment: str) -> Iterator[DaemonProcess]:
     """A daemon that is ready, stopped at the end."""
     config = folder / "daemon.toml"
     config.write_text(text)
@@ -150,7 +155,7 @@ class Starter:
     def __init__(self, folder: Path) -> None:
         self.folder, self.processes = folder, list[DaemonProcess]()
 
-    def __call__(self, text: str, command: list[str] = FAKE, **environment: str) -> DaemonProcess:
+    def __call__(self, text: str, command: Command = FAKE, **environment: str) -> DaemonProcess:
         config = self.folder / "daemon.toml"
         config.write_text(text)
         process = DaemonProcess(config, command, **environment)

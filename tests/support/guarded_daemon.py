@@ -7,22 +7,20 @@ take from the machine does not count.
 import asyncio
 import sys
 import time
-from functools import partial
+from pathlib import Path
+from typing import Any
 
-from streamfit.jax_runtime import single_threaded
+from blockbuster import BlockBuster
+from fake_daemon import run_fake
 
-single_threaded()
-
-from blockbuster import BlockBuster  # noqa: E402
-from fake_tracker import FakeTracker  # noqa: E402
-
-from streamfit.daemon import app as service  # noqa: E402
+from streamfit.daemon import app
+from streamfit.daemon.net.control import Control
 
 LONGEST = 0.05
 """s of computing between two turns of the loop."""
 
 run_handle = asyncio.Handle._run
-notify = service.notify
+notify = app.notify
 
 
 def timed(handle: asyncio.Handle) -> None:
@@ -41,7 +39,26 @@ def guarding(state: str) -> None:
         asyncio.Handle._run = timed  # type: ignore[method-assign]
 
 
-if __name__ == "__main__":
-    service.notify = guarding
-    service.serve = partial(service.serve, tracker_factory=FakeTracker)
-    sys.exit(service.run(sys.argv[1]))
+def run_guarded(config: Path) -> int:
+    """Run it in this process; the exit code."""
+    app.notify = guarding
+    return run_fake(config)
+
+
+async def blocking(self: Control, request: Any) -> None:
+    """Answer a request after a sleep that keeps the event loop."""
+    time.sleep(0.001)  # noqa: ASYNC251
+
+
+async def computing(self: Control, request: Any) -> dict[str, Any]:
+    """Answer a request after much computing."""
+    began = time.thread_time()
+    while time.thread_time() < began + 0.1:
+        pass
+    return {}
+
+
+def run_blocking(config: Path) -> int:
+    """Run one in which `status` blocks and `sessions` computes for long."""
+    Control._status, Control._list = blocking, computing  # type: ignore[method-assign, assignment]
+    return run_guarded(config)

@@ -1,0 +1,9 @@
+"""What the process that others are forked from has imported."""
+
+from streamfit.jax_runtime import single_threaded
+
+single_threaded()
+
+import fake_daemon  # noqa: E402, F401
+
+import streamfit.estimation.live.tracker  # noqa: E402, F401
