@@ -7,9 +7,12 @@ import signal
 import sys
 from pathlib import Path
 
-from streamfit.jax_runtime import single_threaded
+from streamfit.jax_runtime import cache_folder
 
-single_threaded()
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import numpy as np
 import pytest

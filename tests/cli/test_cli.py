@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import streamfit
 from simulated import SCALE, Walk, rig, walk, write_session
 
 from streamfit.model import KeypointSet, Skeleton
@@ -26,18 +27,6 @@ distortions = [0.0, 0.0, 0.0, 0.0, 0.0]
 rotation = [1.2, 0.1, 0.1]
 translation = [{x}, 20.0, 4000.0]
 """
-
-
-def streamfit(folder: Path, *arguments: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, as from a shell in `folder`."""
-    return subprocess.run(
-        [sys.executable, "-m", "streamfit.cli.main", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -18,13 +18,13 @@ from typing import Any, Self
 import msgpack
 import zmq
 from fake_daemon import run_fake
-from forked import Forked, Run
+from forked import Forked
 
 from streamfit.protocol.codec import encode
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 REAL = [sys.executable, "-m", "streamfit.cli.main", "serve"]
-Command = list[str] | Run
+Command = list[str] | Callable[[Path], int]
 """How a daemon is started: a command line, or a function that a forked process calls."""
 FAKE: Command = run_fake
 PATIENCE = 60.0  # s; nothing here takes that long unless it is broken
@@ -80,7 +80,7 @@ class DaemonProcess:
                 [*command, str(config)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
             )
         else:
-            self.process = Forked(command, config, environment)
+            self.process = Forked(command, (config,), environment)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
