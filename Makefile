@@ -29,8 +29,8 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 # What some tests compare with.
-.venv-opensim/.installed: benchmarks/opensim_env.sh
-	PYTHON=$(PYTHON) benchmarks/opensim_env.sh && touch $@ || echo "no OpenSim here: what compares with it is skipped"
+.venv-opensim/.installed: benchmarks/speed/opensim_env.sh
+	PYTHON=$(PYTHON) benchmarks/speed/opensim_env.sh && touch $@ || echo "no OpenSim here: what compares with it is skipped"
 
 # As root: the program in PREFIX, systemd's units for it, their user, and an example in /etc/streamfit.
 install-service: install-units

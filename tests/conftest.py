@@ -21,8 +21,8 @@ from streamfit.engine.compile_queue import make_room_for_compilations
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Camera, Rig
 
-# the helpers of `support`, and the programs under test of `benchmarks`
-sys.path[:0] = [str(Path(__file__).parent / "support"), str(Path(__file__).parents[1] / "benchmarks")]
+# the helpers of `support`, and `benchmarks`
+sys.path[:0] = [str(Path(__file__).parent / "support"), str(Path(__file__).parents[1])]
 
 # a shell ignores Ctrl-C for what it starts in the background, and that is inherited: processes under test heed it
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -142,7 +142,7 @@ def test_the_fit_explains_what_the_cameras_saw(walked: Walked) -> None:
     assert fit > points - 0.15
 
 
-@pytest.mark.skipif(not OPENSIM.is_file(), reason="benchmarks/opensim_env.sh has not been run")
+@pytest.mark.skipif(not OPENSIM.is_file(), reason="benchmarks/speed/opensim_env.sh has not been run")
 def test_opensim_opens_the_model_and_plays_the_motion(walked: Walked) -> None:
     helper = ROOT / "tests" / "support" / "opensim_reads.py"
     done = subprocess.run([OPENSIM, helper, walked.folder / "balance" / "fit"], capture_output=True, text=True)

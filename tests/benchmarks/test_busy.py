@@ -1,7 +1,8 @@
 """The load that the benchmark makes ends with it."""
 
 import psutil
-from busy import busy_cores
+
+from benchmarks.lib.busy import busy_cores
 
 
 def test_busy_processes_compute_and_are_gone_afterwards() -> None:

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import faults
-from chaos_room import Answer
+from benchmarks.chaos import faults
+from benchmarks.chaos.room_processes import Answer
 
-CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
+CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos" / "room.py"
 
 
 def test_the_main_faults_do_no_lasting_harm() -> None:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from disturb import camera_off, disturbed, exchanged_sides, missing_points, nobody_seen, spread
-from stream import Shape, Stream, simulate
 
+from benchmarks.accuracy.disturb import camera_off, disturbed, exchanged_sides, missing_points, nobody_seen, spread
+from benchmarks.lib.stream import Shape, Stream, simulate
 from streamfit.model import Skeleton
 from streamfit.protocol.ingest import decode_ingest
 from streamfit.recording.mcap_file import read_session

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gate import cost_ratios, worsened
-from shapes import COLUMNS, Cost, ratio
-from stream import Shape
 
-ENGINE = Path(__file__).parents[2] / "benchmarks" / "engine.py"
+from benchmarks.lib.stream import Shape
+from benchmarks.speed.gate import cost_ratios, worsened
+from benchmarks.speed.shapes import COLUMNS, Cost, ratio
+
+ENGINE = Path(__file__).parents[2] / "benchmarks" / "speed" / "engine.py"
 BASELINE = {"instant_to_yardstick": 2.0, "cameras_16_to_2": 1.4, "lost": 0.0, "compilations": 0.0}
 
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from flooded import Outcome, Run
+
+from benchmarks.chaos.flooded import Outcome, Run
 
 CALM = Run(1000, 1000, 4.0, 8.0, 7.0, 1.0, [500.0, 600.0, 600.0, 600.0])
 FINE = Outcome(CALM, replace(CALM, latency_p99=15.0), 100, 1.0, {}, crashed=False, hung=False)

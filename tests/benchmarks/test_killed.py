@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from killed import Life, judge
 
+from benchmarks.chaos.killed import Life, judge
 from streamfit.recording.mcap_file import SessionWriter
 
 

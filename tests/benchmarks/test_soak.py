@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from soaked import PARTS, Listener, Part, Soaked
+
+from benchmarks.chaos.soaked import PARTS, Listener, Part, Soaked
 
 STEADY = [Part(i / 10, 100, 20.0, 30.0, 500.0, 23, 23) for i in range(PARTS)]
 

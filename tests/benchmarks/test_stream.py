@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from stream import Shape, keypoint_set, rig_of, simulate
 
+from benchmarks.lib.stream import Shape, keypoint_set, rig_of, simulate
 from streamfit.estimation.quality.check_sides import mirrored
 from streamfit.model import Skeleton
 from streamfit.protocol.ingest import KeypointsMessage, decode_ingest

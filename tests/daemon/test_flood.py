@@ -22,8 +22,8 @@ import zmq
 import zmq.asyncio
 from daemon_process import Client, DaemonProcess, config_text, daemon, wait_until
 from fake_tracker import SLOW
-from mutations import control_seeds, ingest_seeds, mutations
 
+from benchmarks.lib.mutations import control_seeds, ingest_seeds, mutations
 from streamfit.daemon.monitoring import status
 from streamfit.daemon.monitoring.status import Health
 from streamfit.daemon.net.auth import MAX_PEERS, OTHERS, MessageAuthenticator
@@ -169,7 +169,7 @@ def test_one_sender_cannot_keep_the_others_out(fake_daemon: DaemonProcess) -> No
 
 
 def test_mutated_messages_harm_nobody(tmp_path: Path) -> None:
-    """The short form of benchmarks/hostile.py."""
+    """The short form of benchmarks/chaos/hostile.py."""
     with daemon(tmp_path, config_text()) as process:
         memory = psutil.Process(process.process.pid).memory_info
         head = {"v": 1, "type": "keypoints", "session": "hostile", "t": 1.0}

@@ -44,7 +44,7 @@ def trc(path: Path) -> np.ndarray:
     return np.array([row.split("\t")[2:] for row in path.read_text().splitlines()[6:]], float)
 
 
-@pytest.mark.skipif(not OPENSIM.is_file(), reason="benchmarks/opensim_env.sh has not been run")
+@pytest.mark.skipif(not OPENSIM.is_file(), reason="benchmarks/speed/opensim_env.sh has not been run")
 def test_opensim_plays_the_motion_on_the_model_and_finds_our_keypoints(fitted: Path) -> None:
     done = subprocess.run([OPENSIM, HELPER, fitted], capture_output=True, text=True, check=True)
     apart = json.loads(done.stdout.splitlines()[-1])

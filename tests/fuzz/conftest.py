@@ -1,6 +1,6 @@
-"""Makes the targets beside this file and the mutations of the benchmarks importable."""
+"""Makes the targets beside this file importable."""
 
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "benchmarks")]
+sys.path[:0] = [str(Path(__file__).parent)]

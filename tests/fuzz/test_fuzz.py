@@ -1,4 +1,4 @@
-"""A few seconds of hostile input for every reader; `benchmarks/fuzz.py` goes on for as long as one likes."""
+"""A few seconds of hostile input for every reader; `benchmarks/chaos/fuzz.py` goes on for as long as one likes."""
 
 import random
 import tracemalloc
@@ -7,9 +7,9 @@ from itertools import islice
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mutations import mutations
 from targets import TARGETS, corpus
 
+from benchmarks.lib.mutations import mutations
 from streamfit.protocol.codec import MAX_BYTES, encode
 
 MUTATIONS = 300
