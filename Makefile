@@ -4,28 +4,34 @@ VENV ?= .venv
 PREFIX ?= /opt/streamfit
 UNITS = $(DESTDIR)/etc/systemd/system
 
-# Tests of what must keep up with real time: beside others they would tell of the machine.
-ALONE = tests/daemon tests/benchmarks tests/test_readme.py tests/tools/test_replay.py
+PYTEST = $(VENV)/bin/python -m pytest
 
-.PHONY: demo docs test clean install-service install-units
+.PHONY: demo docs lint test test-all clean install-service install-units
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed-dev
 	$(VENV)/bin/streamfit demo
 
-test: $(VENV)/.installed .venv-opensim/.installed
+lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/mkdocs build --quiet --strict
-	$(VENV)/bin/python -m pytest -n 2 --dist worksteal $(ALONE:%=--ignore=%)
-	$(VENV)/bin/python -m pytest $(ALONE)
 
-docs: $(VENV)/.installed
+# Some minutes. What is left out needs time, other software or the machine to itself.
+test: lint
+	$(PYTEST) -n 2 --dist worksteal -m "not slow and not alone"
+
+test-all: $(VENV)/.installed-all .venv-opensim/.installed lint
+	$(VENV)/bin/mkdocs build --quiet --strict
+	$(PYTEST) -n 2 --dist worksteal -m "not alone"
+	$(PYTEST) -m alone
+
+docs: $(VENV)/.installed-all
 	$(VENV)/bin/mkdocs serve
 
-$(VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+# What is installed is compiled when it is first imported, which is sooner than all of it at once.
+$(VENV)/.installed-dev $(VENV)/.installed-all: $(VENV)/.installed-%: pyproject.toml
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	PIP_NO_COMPILE=1 $(VENV)/bin/python -m pip install --quiet --editable '.[$*]'
 	touch $@
 
 # What some tests compare with.

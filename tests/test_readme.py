@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 ROOT = Path(__file__).parents[1]
 SECTION = "## On real videos"
 PAGE = "http://127.0.0.1:5573"

@@ -5,12 +5,15 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from benchmarks.chaos import faults
 from benchmarks.chaos.room_processes import Answer
 
 CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos" / "room.py"
 
 
+@pytest.mark.alone
 def test_the_main_faults_do_no_lasting_harm() -> None:
     done = subprocess.run(
         [sys.executable, str(CHAOS), "--short", "--cameras", "4", "--rate", "30"],

@@ -21,6 +21,7 @@ def costs(shape: Shape, **seconds: float) -> Cost:
     return Cost(shape, np.tile(row, (3, 5, 1)))
 
 
+@pytest.mark.alone
 def test_the_engine_is_no_slower_than_its_baseline_and_loses_nothing() -> None:
     command = [sys.executable, str(ENGINE), "--gate"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -80,6 +80,7 @@ def test_help_of_every_command(folder: Path) -> None:
         assert f"streamfit {command}" in result.stdout.split("Examples:")[1]
 
 
+@pytest.mark.slow
 def test_figures_for_scripts_are_those_of_the_file(folder: Path) -> None:
     result = streamfit(folder, "fit", "walk.mcap", "--stature", "1.8", "-o", "as-json", "--json")
     assert result.returncode == 0, result.stderr
@@ -178,6 +179,7 @@ def test_fit_writes_the_movement(folder: Path, subject: Path, motion: Walk) -> N
     assert f"person 0\n{report['instants']['count']} instants: tracking" in result.stdout
 
 
+@pytest.mark.slow
 def test_fit_of_some_cameras_of_a_recording_that_was_cut_off(folder: Path) -> None:
     result = streamfit(folder, "fit", "cut.mcap", "--stature", "1.8", "--cameras", "cam_01,cam_03", "-o", "cut")
     assert result.returncode == 0, result.stderr

@@ -165,6 +165,7 @@ def test_words_that_last() -> None:
 # With the real fit
 
 
+@pytest.mark.slow
 def test_a_camera_that_was_moved(skeleton: Skeleton) -> None:
     watched = WatchedSession(skeleton, RIG, COCO)
     views = standing_views(RIG, COCO)
@@ -181,6 +182,7 @@ def test_a_camera_that_was_moved(skeleton: Skeleton) -> None:
 
 
 @pytest.mark.parametrize("name", ["real_b_dance", "adult_a_walking2"])
+@pytest.mark.slow
 def test_a_recording_in_which_all_is_well(skeleton: Skeleton, recordings: Path, name: str) -> None:
     rig, keypoints, messages = recorded(recordings / f"{name}.mcap")
     watched = WatchedSession(skeleton, rig, keypoints)

@@ -32,6 +32,7 @@ def one(i: int) -> int:
     return i % 2
 
 
+@pytest.mark.alone
 def test_a_sparing_thread_rests_longer_than_it_computes() -> None:
     with sparing(lambda: True):
         wall, computed = time.monotonic(), time.thread_time()
@@ -41,6 +42,7 @@ def test_a_sparing_thread_rests_longer_than_it_computes() -> None:
     assert wall > 0.9 * (1.0 + COMPILE_BACKOFF) * computed
 
 
+@pytest.mark.alone
 def test_who_comes_meanwhile_is_spared_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
     rests: list[float] = []
     monkeypatch.setattr(background_compile.time, "sleep", rests.append)

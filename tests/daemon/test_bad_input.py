@@ -324,6 +324,7 @@ def test_random_bytes_are_counted(harm: Client) -> None:
     wait_until(lambda: sum(harm.rejected().values()) == before + 551, "the counts")
 
 
+@pytest.mark.alone
 def test_a_flood_of_rubbish_does_not_starve_the_others(harm: Client) -> None:
     before = harm.rejected().get("not_msgpack", 0)
     for _ in range(10_000):

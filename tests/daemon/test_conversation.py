@@ -6,6 +6,7 @@ from typing import Any
 
 import msgpack
 import numpy as np
+import pytest
 import zmq
 from daemon_process import CONFIGS, REAL, Client, DaemonProcess, assert_went_on, config_text, daemon, wait_until
 from fake_tracker import SLOW, SLOWNESS, TURNS
@@ -75,6 +76,7 @@ def test_the_end_answers_what_is_left_and_closes(client: Client) -> None:
     assert client.ask("close", session="ending")["ok"]
 
 
+@pytest.mark.alone
 def test_the_status_has_what_the_contract_says(client: Client) -> None:
     for i in range(100):
         client.keypoints("seen", i / 100, views(4 if i % 10 else 3))
@@ -109,6 +111,7 @@ def test_the_status_follows_a_change_at_once(client: Client) -> None:
     assert client.ask("close", session="changing")["ok"]
 
 
+@pytest.mark.alone
 def test_latency_counts_from_the_last_view(client: Client) -> None:
     for i in range(20):
         t = i / 50
@@ -126,6 +129,7 @@ def turns(client: Client) -> float:
     return float(decode_array(client.payloads("kinematics/slow/0")[-1]["q"])[TURNS])
 
 
+@pytest.mark.alone
 def test_an_overloaded_session_skips_the_oldest_and_leaves_the_others_their_turn(client: Client) -> None:
     client.keypoints("quick", 0.0, views())
     for i in range(100):
@@ -245,6 +249,7 @@ def test_many_requests_at_once_are_all_answered(client: Client) -> None:
     assert answered == set(range(500))
 
 
+@pytest.mark.alone
 def test_a_slow_consumer_costs_the_others_nothing(fake_daemon: DaemonProcess, client: Client) -> None:
     with zmq.Context() as context, context.socket(zmq.SUB) as slow:
         slow.rcvhwm = 1
@@ -259,6 +264,7 @@ def test_a_slow_consumer_costs_the_others_nothing(fake_daemon: DaemonProcess, cl
     assert client.ask("close", session="flood")["ok"]
 
 
+@pytest.mark.alone
 def test_real_sessions_go_on_while_another_compiles(real_daemon: DaemonProcess) -> None:
     seen = standing_views(RIG, KEYPOINTS)
     three = RIG.select(RIG.names[:3]).to_toml()
@@ -285,6 +291,7 @@ def test_real_sessions_go_on_while_another_compiles(real_daemon: DaemonProcess) 
             assert client.ask("close", session=session)["ok"]
 
 
+@pytest.mark.alone
 def test_nothing_is_compiled_after_ready(tmp_path: Path) -> None:
     seen = standing_views(RIG, KEYPOINTS)
     with daemon(tmp_path, config_text(), REAL) as process, Client(process.endpoints) as client:

@@ -4,12 +4,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from daemon_process import CONFIGS, Client, DaemonProcess, config_text, daemon, wait_until
 from guarded_daemon import run_blocking, run_guarded
 from standing import standing_views
 
 from streamfit.model import KeypointSet
 from streamfit.model.camera import Rig
+
+pytestmark = pytest.mark.alone
 
 COCO = KeypointSet.load("coco17")
 RIG = Rig.load(CONFIGS / "cameras.toml")

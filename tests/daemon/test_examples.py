@@ -43,6 +43,7 @@ def test_every_example_is_started_here() -> None:
 @pytest.mark.parametrize(
     ("name", "keypoints", "command"), [("room.toml", "halpe26", REAL), ("webcams.toml", "mediapipe33", FAKE)]
 )
+@pytest.mark.slow
 def test_an_example_follows_a_person(tmp_path: Path, name: str, keypoints: str, command: Command) -> None:
     seen = standing_views(Rig.load(CONFIGS / "cameras.toml"), KeypointSet.load(keypoints))
     with daemon(tmp_path, local(name, tmp_path), command) as process, Client(process.endpoints) as client:

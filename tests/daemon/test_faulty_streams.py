@@ -44,6 +44,7 @@ def test_nobody_is_never_followed_and_never_walks(faults, skeleton, name):
     assert all(np.isnan(p["contact_left"]) for p in said["kinematics"])
 
 
+@pytest.mark.slow
 def test_two_cameras_that_agree_follow_as_before(faults, skeleton):
     said = played(faults / "two-cameras/right.mcap", skeleton)
     states = [p["state"] for p in said["kinematics"]]
@@ -52,6 +53,7 @@ def test_two_cameras_that_agree_follow_as_before(faults, skeleton):
 
 
 @pytest.mark.parametrize("name", ["churn", "per_camera"])
+@pytest.mark.slow
 def test_names_that_change_all_the_time_take_nobodys_place(faults, skeleton, name):
     said = played(faults / f"identities/{name}.mcap", skeleton, everybody=True)
     answered = {p["t"] for p in said["kinematics"]}

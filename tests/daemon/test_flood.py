@@ -87,6 +87,7 @@ class Live:
         assert len(answers) >= self.sent - 1
 
 
+@pytest.mark.alone
 def test_a_consumer_that_is_stopped_costs_the_others_nothing_and_is_named(fake_daemon: DaemonProcess) -> None:
     command = [sys.executable, "-c", CONSUMER, fake_daemon.endpoints["publish"]]
     with Live(fake_daemon) as live, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stopped:
@@ -117,6 +118,7 @@ def test_a_consumer_that_is_stopped_costs_the_others_nothing_and_is_named(fake_d
     assert np.median(latency) < 0.01
 
 
+@pytest.mark.alone
 def test_a_session_that_floods_does_not_keep_another_waiting(fake_daemon: DaemonProcess) -> None:
     with Live(fake_daemon) as live, Client(fake_daemon.endpoints) as flood:
         xyc = np.full((17, 3), [SLOW, 1.0, 1.0])
@@ -129,6 +131,7 @@ def test_a_session_that_floods_does_not_keep_another_waiting(fake_daemon: Daemon
     assert np.percentile([a["latency"] for a in live.client.payloads("kinematics/live")], 90) < 0.15
 
 
+@pytest.mark.alone
 def test_who_sends_mostly_what_cannot_be_read_is_fitted_last_and_opens_and_calibrates_nothing(
     fake_daemon: DaemonProcess,
 ) -> None:
@@ -156,6 +159,7 @@ def test_who_sends_mostly_what_cannot_be_read_is_fitted_last_and_opens_and_calib
     live.assert_lost_nothing()
 
 
+@pytest.mark.alone
 def test_one_sender_cannot_keep_the_others_out(fake_daemon: DaemonProcess) -> None:
     with Client(fake_daemon.endpoints) as crowd:
         for i in range(40):
@@ -168,6 +172,7 @@ def test_one_sender_cannot_keep_the_others_out(fake_daemon: DaemonProcess) -> No
             assert crowd.ask("close", session=name)["ok"] or name == "latecomer"
 
 
+@pytest.mark.alone
 def test_mutated_messages_harm_nobody(tmp_path: Path) -> None:
     """The short form of benchmarks/chaos/hostile.py."""
     with daemon(tmp_path, config_text()) as process:
@@ -193,6 +198,7 @@ def test_mutated_messages_harm_nobody(tmp_path: Path) -> None:
         assert not any("Traceback" in line for line in process.log)
 
 
+@pytest.mark.alone
 def test_a_consumer_that_asks_for_too_much_is_cut_off(fake_daemon: DaemonProcess) -> None:
     with Live(fake_daemon) as live:
         for topics in ([f"{i:06}" for i in range(2 * MAX_TOPICS)], ["x" * 2000 + str(i) for i in range(60)]):
@@ -247,6 +253,7 @@ def test_heavy_requests_have_a_share_of_the_time() -> None:
     assert 3.5 < allowance.wait() <= 4.0
 
 
+@pytest.mark.alone
 async def test_the_status_is_told_as_often_as_it_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "SESSIONS_POLL_S", 0.001)
     for cost, at_least, at_most in ((0.0, 30, 1000), (0.004, 3, 6)):
@@ -328,6 +335,7 @@ async def rested(work: Callable[[], object], rubbish: int = 0) -> float:
                 return rest / cost
 
 
+@pytest.mark.alone
 async def test_a_flood_gives_way_for_what_it_costs_and_for_four_times_that_where_it_cannot_be_read() -> None:
     def compute() -> int:
         return sum(range(300_000))

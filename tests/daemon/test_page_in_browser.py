@@ -19,7 +19,11 @@ CHROMIUM = shutil.which("chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 DRAWN = "document.querySelector('#scene canvas').toDataURL()"
 RATE = 50.0
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+    pytest.mark.slow,
+    pytest.mark.alone,
+]
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,7 @@ def nothing_under_way(real_daemon: DaemonProcess) -> None:
         assert client.ask("close", session="idle")["ok"]
 
 
+@pytest.mark.alone
 def test_scale_and_offsets_are_swapped_in_without_losing_an_instant(
     real_daemon: DaemonProcess, skeleton: Skeleton
 ) -> None:

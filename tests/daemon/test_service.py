@@ -138,6 +138,7 @@ def watched(started: Starter, systemd: Systemd, text: str) -> DaemonProcess:
 
 
 @pytest.mark.parametrize("hung", ["solver", "loop"])
+@pytest.mark.alone
 def test_a_daemon_that_hangs_feeds_no_watchdog(started: Starter, systemd: Systemd, hung: str) -> None:
     process = watched(started, systemd, config_text())
     with Client(process.endpoints) as client:

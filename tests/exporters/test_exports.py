@@ -8,10 +8,7 @@ from pathlib import Path
 
 import ezc3d
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 import pytest
-from rerun.chunk import RrdReader
 from simulated import RATE, rig, walk, write_session
 
 from streamfit.cli.fit import fit_session
@@ -20,6 +17,9 @@ from streamfit.exporters.c3d import write_c3d
 from streamfit.exporters.dataframe import columns, write_csv
 from streamfit.model import KeypointSet, Skeleton
 
+pyarrow = pytest.importorskip("pyarrow")
+pytest.importorskip("pyarrow.parquet")
+RrdReader = pytest.importorskip("rerun.chunk").RrdReader
 OPENSIM = Path(__file__).parents[2] / ".venv-opensim" / "bin" / "python"
 HELPER = Path(__file__).parents[1] / "support" / "opensim_reads.py"
 
@@ -45,6 +45,7 @@ def trc(path: Path) -> np.ndarray:
 
 
 @pytest.mark.skipif(not OPENSIM.is_file(), reason="benchmarks/speed/opensim_env.sh has not been run")
+@pytest.mark.slow
 def test_opensim_plays_the_motion_on_the_model_and_finds_our_keypoints(fitted: Path) -> None:
     done = subprocess.run([OPENSIM, HELPER, fitted], capture_output=True, text=True, check=True)
     apart = json.loads(done.stdout.splitlines()[-1])

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import zmq
 from talking_daemon import TalkingDaemon, keypoints
@@ -57,6 +56,7 @@ def test_feedback_rings_once_a_passing_and_says_how_soon(streaming: str) -> None
 
 
 def test_a_log_is_a_parquet_file(streaming: str, tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "log.parquet"
     done = example("log_parquet.py", "--publish", streaming, "-o", path, "--group", "10", "--instants", "25")
     assert done.returncode == 0, done.stderr
@@ -91,6 +91,7 @@ def test_a_plot_of_what_there_is_not_fails_and_one_of_what_there_is_is_a_picture
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="no Node on this machine")
+@pytest.mark.slow
 def test_the_wire_is_read_from_javascript(streaming: str, tmp_path: Path) -> None:
     folder = tmp_path / "node"
     shutil.copytree(NODE, folder, ignore=shutil.ignore_patterns("node_modules"))

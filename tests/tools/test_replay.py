@@ -8,6 +8,8 @@ from talking_daemon import CAMERAS, KEYPOINTS, Run, TalkingDaemon, keypoints
 
 from streamfit.recording.mcap_file import SessionWriter, read_session
 
+pytestmark = pytest.mark.alone
+
 
 def addresses(daemon: TalkingDaemon) -> list[str]:
     return ["--ingest", daemon.ingest, "--publish", daemon.publish]
