@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
+playwright = pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[1]
 SECTION = "## On real videos"
 PAGE = "http://127.0.0.1:5573"
@@ -106,12 +106,12 @@ def seen_in_browser(process: "subprocess.Popen[bytes]", end: float) -> dict[str,
         with suppress(OSError), urllib.request.urlopen(f"{PAGE}/healthz", timeout=5):
             break
         time.sleep(0.5)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
         page.goto(PAGE)
-        expect(page.locator("#person-state")).to_have_text("tracking", timeout=180_000)
-        expect(page.locator("#cameras tr")).to_have_count(1 + 4)
+        playwright.expect(page.locator("#person-state")).to_have_text("tracking", timeout=180_000)
+        playwright.expect(page.locator("#cameras tr")).to_have_count(1 + 4)
         before = page.evaluate("document.querySelector('#scene canvas').toDataURL()")
         page.wait_for_timeout(1000)
         after = page.evaluate("document.querySelector('#scene canvas').toDataURL()")

@@ -1,20 +1,26 @@
 """The live page in a real browser before a real daemon."""
 
+from __future__ import annotations
+
 import math
 import shutil
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from daemon_process import REAL, Client, DaemonProcess, config_text, daemon
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from standing import standing_views
 
 from streamfit.model import KeypointSet
 from streamfit.model.camera import Rig
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+
+playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 DRAWN = "document.querySelector('#scene canvas').toDataURL()"
@@ -28,8 +34,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield launched
         launched.close()
 
@@ -52,7 +58,7 @@ class Detector:
                 client.keypoints(self._session, i / RATE, self._poses[i % len(self._poses)])
                 i += 1
 
-    def __enter__(self) -> "Detector":
+    def __enter__(self) -> Detector:
         self._thread.start()
         return self
 
@@ -82,14 +88,14 @@ def opened(browser: Browser, process: DaemonProcess, errors: list[str], width: i
 
 def test_it_shows_a_person_who_moves(real_daemon: DaemonProcess, browser: Browser, errors: list[str]) -> None:
     page = opened(browser, real_daemon, errors)
-    expect(page.locator("#notice")).to_contain_text("Nothing arrives yet")
-    expect(page.locator("#notice")).to_contain_text(real_daemon.endpoints["ingest"])
+    playwright.expect(page.locator("#notice")).to_contain_text("Nothing arrives yet")
+    playwright.expect(page.locator("#notice")).to_contain_text(real_daemon.endpoints["ingest"])
     with Detector(real_daemon, "seen"):
-        expect(page.locator("#person-state")).to_have_text("tracking", timeout=20_000)
-        expect(page.locator("#notice")).to_be_hidden()
-        expect(page.locator("#latency")).to_contain_text("instants/s")
-        expect(page.locator("#cameras tr")).to_have_count(1 + len(standing_rig().names))
-        expect(page.locator(".trace canvas")).to_have_count(3)
+        playwright.expect(page.locator("#person-state")).to_have_text("tracking", timeout=20_000)
+        playwright.expect(page.locator("#notice")).to_be_hidden()
+        playwright.expect(page.locator("#latency")).to_contain_text("instants/s")
+        playwright.expect(page.locator("#cameras tr")).to_have_count(1 + len(standing_rig().names))
+        playwright.expect(page.locator(".trace canvas")).to_have_count(3)
         page.wait_for_timeout(500)
         before = page.evaluate(DRAWN)
         page.wait_for_timeout(500)
@@ -98,15 +104,15 @@ def test_it_shows_a_person_who_moves(real_daemon: DaemonProcess, browser: Browse
         assert all(count > 20 for count in colours.values()), colours
         before = page.evaluate("document.querySelector('.trace canvas').toDataURL()")
         page.locator(".trace select").first.select_option("pelvis_tx")
-        expect(page.locator(".trace").first).to_contain_text("cm")
+        playwright.expect(page.locator(".trace").first).to_contain_text("cm")
         page.wait_for_timeout(300)
         assert page.evaluate("document.querySelector('.trace canvas').toDataURL()") != before
         page.locator("#record").click()
-        expect(page.locator("#answer")).to_contain_text("set directory in [record]")
+        playwright.expect(page.locator("#answer")).to_contain_text("set directory in [record]")
         page.locator("#seconds").fill("5")
         page.locator("#calibrate").click()
-        expect(page.locator("#answer")).not_to_contain_text("set directory")
-    expect(page.locator("#notice")).to_contain_text("Nothing arrives any more", timeout=10_000)
+        playwright.expect(page.locator("#answer")).not_to_contain_text("set directory")
+    playwright.expect(page.locator("#notice")).to_contain_text("Nothing arrives any more", timeout=10_000)
     assert errors == []
     page.close()
 
@@ -135,7 +141,7 @@ def test_it_fits_a_tablet_and_can_be_turned_by_touch(
 ) -> None:
     page = opened(browser, real_daemon, errors, width=768)
     with Detector(real_daemon, "tablet"):
-        expect(page.locator("#person-state")).to_have_text("tracking", timeout=20_000)
+        playwright.expect(page.locator("#person-state")).to_have_text("tracking", timeout=20_000)
     assert page.evaluate("document.documentElement.scrollWidth") <= 768
     page.wait_for_timeout(300)
     before = page.evaluate(DRAWN)
@@ -157,16 +163,16 @@ def test_it_comes_back_when_the_daemon_does(tmp_path: Path, browser: Browser, er
     with daemon(tmp_path, config_text(), REAL) as process:
         endpoints = dict(process.endpoints)
         page = opened(browser, process, errors)
-        expect(page.locator("#daemon")).to_contain_text("ready")
+        playwright.expect(page.locator("#daemon")).to_contain_text("ready")
         process.stop()
-        expect(page.locator("#daemon")).to_have_text("no answer", timeout=10_000)
-        expect(page.locator("#notice")).to_contain_text("streamfit serve")
+        playwright.expect(page.locator("#daemon")).to_have_text("no answer", timeout=10_000)
+        playwright.expect(page.locator("#notice")).to_contain_text("streamfit serve")
     same = config_text(http=endpoints["http"].removeprefix("http://"))
     with daemon(tmp_path, same, REAL) as process, Detector(process, "again"):
-        expect(page.locator("#person-state")).to_have_text("tracking", timeout=30_000)
-        expect(page.locator("#notice")).to_be_hidden()
+        playwright.expect(page.locator("#person-state")).to_have_text("tracking", timeout=30_000)
+        playwright.expect(page.locator("#notice")).to_be_hidden()
         # the old page has the old token: it says what to do
         page.locator("#record").click()
-        expect(page.locator("#answer")).to_contain_text("reload the page")
+        playwright.expect(page.locator("#answer")).to_contain_text("reload the page")
         time.sleep(0.1)
     page.close()
