@@ -250,18 +250,23 @@ def test_many_requests_at_once_are_all_answered(client: Client) -> None:
 
 
 @pytest.mark.alone
-def test_a_slow_consumer_costs_the_others_nothing(fake_daemon: DaemonProcess, client: Client) -> None:
-    with zmq.Context() as context, context.socket(zmq.SUB) as slow:
+def test_a_slow_consumer_costs_the_others_nothing(shallow_daemon: DaemonProcess) -> None:
+    with (
+        Client(shallow_daemon.endpoints) as client,
+        zmq.Context() as context,
+        context.socket(zmq.SUB) as slow,
+    ):
         slow.rcvhwm = 1
         slow.setsockopt(zmq.RCVBUF, 4096)
-        slow.connect(fake_daemon.endpoints["publish"])
+        slow.connect(shallow_daemon.endpoints["publish"])
         slow.subscribe("bodies/flood")
-        for i in range(2000):
+        for i in range(480):
             client.keypoints("flood", i / 100, views())
             if i % 16 == 15:
                 client.wait_for("kinematics/flood/0", t=i / 100)
-        assert [p["t"] for p in client.payloads("kinematics/flood/0")] == [i / 100 for i in range(2000)]
-    assert client.ask("close", session="flood")["ok"]
+        assert [p["t"] for p in client.payloads("kinematics/flood/0")] == [i / 100 for i in range(480)]
+        assert len(client.status()["consumers"]["slow"]) == 1
+        assert client.ask("close", session="flood")["ok"]
 
 
 @pytest.mark.alone
