@@ -17,8 +17,9 @@ single_threaded()
 
 from streamfit.estimation.batch.result import finish  # noqa: E402
 from streamfit.estimation.batch.smooth import fit_offline  # noqa: E402
+from streamfit.estimation.batch.trial import Trial  # noqa: E402
+from streamfit.estimation.estimate import View  # noqa: E402
 from streamfit.evaluation.live_fit import fit_recording  # noqa: E402
-from streamfit.evaluation.offline_fit import whole_trial  # noqa: E402
 from streamfit.model import Skeleton  # noqa: E402
 from streamfit.model.subject import Subject  # noqa: E402
 from streamfit.recording.playback import (  # noqa: E402
@@ -29,7 +30,7 @@ from streamfit.recording.playback import (  # noqa: E402
 from streamfit.terminal import ProgressCallback, progress, run  # noqa: E402
 
 STARTED = 0.15
-"""s after which a fit's beginning no longer counts, as in accuracy.py."""
+"""s after which a fit's beginning no longer counts, as in recordings.py."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,14 @@ def causal(recordings: tuple[Path, ...], subject: Path, every: float) -> None:
             found.append(measure(recording, skeleton, person, every, show))
     rotations = [name for name, unit in zip(skeleton.coordinates, skeleton.units, strict=True) if unit == "rad"]
     Console(width=150).print(table(found, rotations))
+
+
+def whole_trial(recording: Recording, skeleton: Skeleton, subject: Subject, show: ProgressCallback) -> Trial:
+    """A recording as its instants with their views."""
+    instants = recording.played(recording.live(skeleton, subject), show)
+    return Trial(
+        recording.name, recording.rig, [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views]) for i in instants]
+    )
 
 
 def measure(recording: Recording, skeleton: Skeleton, person: Subject, every: float, show: ProgressCallback) -> Apart:

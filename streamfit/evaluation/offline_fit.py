@@ -51,11 +51,6 @@ def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: 
     )
 
 
-def whole_trial(recording: Recording, skeleton: Skeleton, subject: Subject, show: ProgressCallback) -> Trial:
-    """A recording as its instants with their views."""
-    return _trial(recording, list(recording.played(recording.live(skeleton, subject), show)))
-
-
 def _trial(recording: Recording, instants: Sequence[Instant]) -> Trial:
     views = [(i.t, [View(view.camera, view.t, view.xyc) for view in i.views]) for i in instants]
     return Trial(recording.name, recording.rig, views)
