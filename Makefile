@@ -18,11 +18,11 @@ lint: $(VENV)/.installed-dev
 
 # Some minutes. What is left out needs time, other software or the machine to itself.
 test: lint
-	$(PYTEST) -n 2 --dist worksteal -m "not slow and not alone"
+	$(PYTEST) -n 2 --dist loadscope -m "not slow and not alone"
 
 test-all: $(VENV)/.installed-all .venv-opensim/.installed lint
 	$(VENV)/bin/mkdocs build --quiet --strict
-	$(PYTEST) -n 2 --dist worksteal -m "not alone"
+	$(PYTEST) -n 2 --dist loadscope -m "not alone"
 	$(PYTEST) -m alone
 
 docs: $(VENV)/.installed-all

@@ -82,6 +82,7 @@ def scaled(by: float) -> Rig:
     return Rig(tuple(replace(camera, translation=by * camera.translation) for camera in cameras), "z")
 
 
+@pytest.mark.slow
 def test_a_sound_recording_is_not_poor(tmp_path: Path, keypoints: KeypointSet, motion: Walk) -> None:
     result = calibrated(tmp_path, keypoints, motion)
     assert result.verdict.grade != "poor", result.verdict.reasons

@@ -14,6 +14,8 @@ from streamfit.evaluation.offline_fit import fit_whole
 from streamfit.model.subject import Subject
 from streamfit.recording.playback import open_recording
 
+pytestmark = pytest.mark.slow
+
 
 def quiet(what: str, share: float | None) -> None:
     """No progress bar."""

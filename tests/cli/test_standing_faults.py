@@ -12,6 +12,8 @@ from streamfit.evaluation.live_fit import fit_recording
 from streamfit.model import Skeleton
 from streamfit.recording.playback import open_recording
 
+pytestmark = pytest.mark.slow
+
 WITHIN = {"knee_angle": 3.0, "hip_flexion": 3.0, "ankle_angle": 5.0}
 """Degrees of mean difference."""
 

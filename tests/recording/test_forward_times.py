@@ -144,6 +144,7 @@ def test_what_is_calibrated_on_is_never_long(tmp_path: Path, skeleton: Skeleton)
     assert [part.start for part in segments(t)] == [0, 20, 40]
 
 
+@pytest.mark.slow
 def test_a_clock_set_back_while_somebody_walks(tmp_path: Path, skeleton: Skeleton, keypoints: KeypointSet) -> None:
     """Every instant has its row, in the live fit too, and the person is followed on both sides."""
     motion = walk(skeleton, keypoints, 2.0)
@@ -173,6 +174,7 @@ def test_the_recordings_whose_clock_jumps(
     assert report["instants"]["tracking"] > 0.95
 
 
+@pytest.mark.slow
 def test_the_whole_of_a_recording_from_1970_to_now(faults: Path, tmp_path: Path) -> None:
     report = fit_session(faults / "time-jump" / "epoch.mcap", tmp_path, lag=None)
     assert len((tmp_path / "kinematics.mot").read_text().splitlines()) == 7 + 80

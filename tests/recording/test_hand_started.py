@@ -126,6 +126,7 @@ def test_a_subject_whose_cameras_were_started_apart_brings_their_clocks(late: Pa
     np.testing.assert_allclose(rest.rig_for(recording.rig)[1], [0.002, 0, 0, 0, 0])
 
 
+@pytest.mark.slow
 def test_the_recording_whose_camera_was_started_late(faults: Path, skeleton: Skeleton) -> None:
     trial = load_trial(open_recording(faults / "hand-started" / "cam_03_0.4s_late.mcap", skeleton), skeleton)
     clocks = clocks_of(trial.rig, [view for _, views in trial.instants for view in views])
@@ -138,6 +139,7 @@ def test_the_recording_whose_camera_was_started_late(faults: Path, skeleton: Ske
 
 
 @pytest.mark.parametrize("name", ["adult_a_walking2_drift", "real_c_webcams"])
+@pytest.mark.slow
 def test_sound_recordings_are_not_blamed(recordings: Path, skeleton: Skeleton, name: str) -> None:
     trial = load_trial(open_recording(recordings / f"{name}.mcap", skeleton), skeleton)
     clocks = clocks_of(trial.rig, [view for _, views in trial.instants for view in views])

@@ -81,6 +81,7 @@ def test_each_camera_is_watched_and_sent_with_its_own_times(tmp_path: Path, vide
     assert "10 pictures" in done.stdout
 
 
+@pytest.mark.slow
 def test_pictures_that_are_not_evenly_spaced_have_the_times_of_their_container(tmp_path: Path, faults: Path) -> None:
     av = pytest.importorskip("av")
     video = faults / "vfr" / "vfr.mp4"
