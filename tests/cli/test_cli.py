@@ -138,12 +138,14 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, arguments: str, wor
     assert not (folder / "out").exists()
 
 
+@pytest.mark.slow
 def test_calibration_finds_the_size_of_the_person(subject: Path) -> None:
     made = Subject.load(subject, Skeleton.load("rajagopal"), KeypointSet.load("halpe26"))
     for group in ("thigh_r", "thigh_l", "shank_r", "shank_l", "upper_arm_r"):
         assert abs(made.scale[group] / SCALE - 1) < 0.03, made.scale
 
 
+@pytest.mark.slow
 def test_fit_writes_the_movement(folder: Path, subject: Path, motion: Walk) -> None:
     result = streamfit(folder, "fit", "walk.mcap", "--subject", str(subject), "-o", "out/deep", "--lag", "0.15")
     assert result.returncode == 0, result.stderr

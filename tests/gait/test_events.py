@@ -62,6 +62,7 @@ def test_their_standard_deviation_is_honest(straight, skeleton):
         pytest.param(paces(8, step=0.7, length=0.3, rise=-0.17), FLAT, 0.08, id="downstairs"),
     ],
 )
+@pytest.mark.slow
 def test_every_step_is_found_however_one_walks(skeleton, stances, manner, within):
     one = walk(skeleton, stances, manner)
     errors, missed, false = matched(one, watch(one, skeleton))
@@ -116,6 +117,7 @@ def test_a_treadmill_is_recognised(straight, skeleton, rate):
     np.testing.assert_allclose(there, here, atol=0.01)
 
 
+@pytest.mark.slow
 def test_without_keypoints_on_the_feet_times_are_known_worse(skeleton):
     """Then the fitted foot is rigid to the shank: so is this one."""
     one = walk(skeleton, paces(10))
@@ -155,6 +157,7 @@ def test_nothing_is_said_of_a_while_in_which_nobody_was_seen(straight, skeleton)
 
 @pytest.mark.parametrize("speed", [2.0, 3.5])
 @pytest.mark.parametrize("treadmill", [False, True])
+@pytest.mark.slow
 def test_who_runs_flies_between_steps(speed, treadmill, skeleton):
     """Contact times and steps of runners at these speeds: 0.29 and 0.22 s, and 0.37 and 0.35 s."""
     step, contact = {2.0: (0.37, 0.29), 3.5: (0.35, 0.22)}[speed]

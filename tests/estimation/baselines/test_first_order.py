@@ -17,6 +17,8 @@ from streamfit.estimation.estimate import View
 from streamfit.model import KeypointSet, Kinematics, Skeleton
 from streamfit.model.subject import Subject
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = FirstOrderSettings(hidden=(48, 64), steps=250, samples=24, learning_rate=(5e-3, 1e-4), report_every=50)
 
 

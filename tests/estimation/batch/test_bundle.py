@@ -13,6 +13,8 @@ from streamfit.estimation.batch.trial import Trial, lay_out
 from streamfit.estimation.estimate import View
 from streamfit.model.camera import Rig
 
+pytestmark = pytest.mark.slow
+
 LATE = np.array([[-4.0, 6, -1, 4, -3, -2], [3.0, 5, -6, 0, 4, -6]]) * 1e-3
 """s that the cameras of each trial see later than they say: zero on average."""
 

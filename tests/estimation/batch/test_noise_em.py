@@ -10,6 +10,8 @@ from streamfit.estimation.estimate import View
 from streamfit.estimation.factors.reprojection import Noise, view_terms
 from streamfit.model.camera import Camera, Lenses, Rig, project
 
+pytestmark = pytest.mark.slow
+
 SPACING, COUNT = 0.04, 400
 NOISE = Noise(np.full(3, 6.0), np.zeros(3), np.asarray(1.5), np.asarray(2.0))
 PLACES = np.array([[0.0, 1.0, 0.0], [0.2, 1.4, 0.1], [-0.1, 0.2, 0.1]])

@@ -59,6 +59,7 @@ def errors(scene, estimates, skip=0.5):
     return np.sqrt((angles**2).mean()), np.sqrt((places**2).sum(-1).mean())
 
 
+@pytest.mark.slow
 def test_follows_a_person_who_turns_round(scene, tracker_of):
     """Exact views: a few millimetres and a degree, through more than a full turn, without any jump."""
     faster = replace(scene, turn_rate=3.0)
@@ -85,6 +86,7 @@ def test_follows_a_person_who_turns_round(scene, tracker_of):
         (100.0, 1, Load.BUSY),
     ],
 )
+@pytest.mark.slow
 def test_in_a_hurry_the_answers_are_as_good(scene, tracker_of, rate, together, load):
     """Every instant is answered once and smoothed once, by the same trajectory to a fraction of its error."""
     noise, hurry = np.random.default_rng(3), np.random.default_rng(4)
@@ -111,6 +113,7 @@ def test_in_a_hurry_the_answers_are_as_good(scene, tracker_of, rate, together, l
 
 
 @pytest.mark.parametrize(("rate", "together"), [(30.0, 1), (60.0, 3), (100.0, 4)])
+@pytest.mark.slow
 def test_who_moves_fast_is_followed_from_far_ahead(scene, tracker_of, rate, together):
     """Limbs swing three times a second, the person turns by 4 rad/s: a single step from so far ahead errs by 10 deg."""
     fast = replace(scene, turn_rate=4.0, swing_rate=3.0)

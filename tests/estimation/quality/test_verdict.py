@@ -18,6 +18,8 @@ from streamfit.model import KeypointSet
 from streamfit.model.camera import Rig
 from streamfit.model.subject import RefinedRig, Subject
 
+pytestmark = pytest.mark.slow
+
 SPANS = {"one": np.arange(0.0, 3.0, 0.04), "two": np.arange(4.0, 5.0, 0.04)}
 NOISE = 3.0  # px
 ASIDE = np.array([40.0, 0.0, 0.0])  # px
