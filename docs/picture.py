@@ -79,7 +79,7 @@ def picture(output: Path, camera: int, at: float) -> None:
         true_q[skeleton.coordinates.index(name)] = np.radians(value)
     solids = _solids(skeleton, recording.keypoints, true_q, markers)
     figure_of = StickFigure(skeleton, recording.keypoints, subject)
-    bones = in_pixels(recording.rig.select([view.name]), figure_of.bones(fit.q[shown][None]))[0][0]
+    bones = in_pixels(recording.rig.select([view.name]), figure_of.bones(fit.q[shown][None]))[0]
     left, top, side = _part(bones, view.size)
     frame = _render(view, solids, left, top, side)
 

@@ -61,7 +61,8 @@ def named_source(text: str) -> tuple[str, str]:
 class ProgressCallback(Protocol):
     """Told what is being done, and which share (0..1) of it is."""
 
-    def __call__(self, what: str, share: float) -> None: ...
+    def __call__(self, what: str, share: float) -> None:
+        """Show that the fraction `share` of `what` is done."""
 
 
 @contextmanager

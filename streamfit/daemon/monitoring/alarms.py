@@ -65,6 +65,7 @@ class Watched:
 
     @property
     def prefix(self) -> str:
+        """What the alarm's text begins with."""
         return f"session {self.session}: " if self.session else ""
 
     def _whose(self, alarm: Alarm) -> dict[str, str]:
