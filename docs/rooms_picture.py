@@ -2,7 +2,8 @@
 """Draw which room of the package imports which, read from the source: every arrow points down."""
 
 import ast
-from collections import defaultdict
+import random
+from itertools import combinations
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from streamfit.terminal import run
 PACKAGE = Path(__file__).parents[1] / "streamfit"
 WIDTH, HEIGHT, ROW = 1.62, 0.62, 1.5
 GAP = 2.15
+TRIES = 20_000
 
 
 @click.command(epilog="\b\nExample:\n  docs/rooms_picture.py -o docs/rooms.png")
@@ -63,26 +65,41 @@ def implied(found: dict[str, set[str]], room: str, other: str) -> bool:
     return any(other in below(third) for third in found[room] - {other})
 
 
-def _places(found: dict[str, set[str]]) -> dict[str, tuple[float, float]]:
-    """Centres of the boxes: rooms of one layer side by side, near what they import."""
-    rows: dict[int, list[str]] = defaultdict(list)
-    for room, layer in sorted(layers(found).items()):
-        rows[layer].append(room)
-    x: dict[str, float] = {}
-    for layer in sorted(rows):
+def places(found: dict[str, set[str]]) -> dict[str, tuple[float, float]]:
+    """Centres of the boxes, a row for each layer, in the best order of some thousands that were drawn by lot."""
+    level, lot = layers(found), random.Random(0)
+    rows = [sorted(room for room in found if level[room] == layer) for layer in range(max(level.values()) + 1)]
+    arrows = [(a, b) for a, others in found.items() for b in others if not implied(found, a, b)]
+    best: tuple[float, dict[str, tuple[float, float]]] | None = None
+    for _ in range(TRIES):
+        for row in rows:
+            lot.shuffle(row)
+        place = {
+            room: (GAP * (index - (len(row) - 1) / 2 + lot.choice((0.0, 0.0, 0.5, -0.5))), ROW * layer)
+            for layer, row in enumerate(rows)
+            for index, room in enumerate(row)
+        }
+        if any(abs(x - u) < GAP - 0.01 for (x, y), (u, v) in combinations(place.values(), 2) if y == v):
+            continue
+        cost = sum(_cost(place, a, b) for a, b in arrows)
+        if best is None or cost < best[0]:
+            best = cost, place
+    assert best is not None
+    return best[1]
 
-        def wish(room: str) -> tuple[float, str]:
-            below = [x[other] for other in found[room]]
-            return (sum(below) / len(below) if below else 0.0), room
 
-        for index, room in enumerate(sorted(rows[layer], key=wish)):
-            x[room] = GAP * (index - (len(rows[layer]) - 1) / 2) + 0.35 * (layer % 2)
-    level = layers(found)
-    return {room: (x[room], ROW * level[room]) for room in found}
+def _cost(place: dict[str, tuple[float, float]], start: str, end: str) -> float:
+    """How far aside an arrow leads, and much more for each box that it passes through."""
+    (x, y), (u, v) = place[start], place[end]
+    hidden = 0
+    for room, (p, q) in place.items():
+        if room not in (start, end) and v < q < y:
+            hidden += abs(x + (u - x) * (y - q) / (y - v) - p) < WIDTH / 2 + 0.15
+    return abs(x - u) + 20.0 * hidden
 
 
 def _draw(found: dict[str, set[str]], output: Path) -> None:
-    place = _places(found)
+    place = places(found)
     right, top = max(x for x, _ in place.values()), max(y for _, y in place.values())
     left = min(x for x, _ in place.values())
     figure = new_figure(1.35 * (right - left + 2 * WIDTH) / 1.3, 0.95 * (top + 1.6))
@@ -100,16 +117,15 @@ def _draw(found: dict[str, set[str]], output: Path) -> None:
         axes.text(x, y, room, ha="center", va="center", fontsize=12, color=INK, zorder=4)
     axes.set(xlim=(left - WIDTH, right + WIDTH), ylim=(-0.6, top + 0.6), aspect="equal")
     axes.axis("off")
-    axes.set_title("A room may import all that its arrows lead to, directly or through others", fontsize=11)
+    axes.set_title("Each room imports only what its arrows lead to, directly or through other rooms", fontsize=11)
     figure.savefig(output, dpi=110)
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
     up = end[1] >= start[1]
-    bend = 0.0 if start[1] - end[1] < 1.5 * ROW else 0.06 * (1 if end[0] >= start[0] else -1)
     arrow = FancyArrowPatch(
         (start[0], start[1] - HEIGHT / 2), (end[0], end[1] + HEIGHT / 2), arrowstyle="-|>", mutation_scale=11,
-        connectionstyle=f"arc3,rad={bend}", color=RED if up else GREY, 
+        color=RED if up else GREY, 
         linewidth=1.4, shrinkA=1, shrinkB=3, zorder=2,
     )  # fmt: skip
     axes.add_patch(arrow)

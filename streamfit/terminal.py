@@ -1,4 +1,4 @@
-"""How every command speaks to the person who typed it."""
+"""The terminal's side of every command: errors, progress and exit codes."""
 
 import os
 import signal

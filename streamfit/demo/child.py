@@ -1,4 +1,4 @@
-"""Runs a module as `python -m MODULE ..` does, in a process that ends with the one that started it (on Linux)."""
+"""Run a module as `python -m MODULE ..` does, in a process that ends with its parent (on Linux)."""
 
 import ctypes
 import runpy

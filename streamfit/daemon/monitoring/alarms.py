@@ -1,4 +1,4 @@
-"""The alarms of the status: each comes when its condition has lasted, and goes when it is healed."""
+"""The alarms of the status: raised when a condition persists, cleared when it has gone."""
 
 import logging
 import time
