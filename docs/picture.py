@@ -30,11 +30,12 @@ from streamfit.terminal import run
 ANGLES = ("hip_flexion", "knee_angle", "ankle_angle")
 SECONDS = 4.0
 """Of the walk that the traces show."""
-MARGIN = 0.42
+MARGIN = 0.22
 """Of the person's height, left free around them."""
 WIDTH = 900
 """px of the rendered frame."""
-SUN = np.array([0.45, -0.35, 0.82]) / np.linalg.norm([0.45, -0.35, 0.82])
+SUN = np.array([-0.55, -0.75, -0.5])
+"""Towards the sun, in the camera's axes (right, down, ahead): behind whoever looks, on the left."""
 SKIN, SHIRT, TROUSERS, SHOES = (218, 172, 142), (126, 150, 168), (88, 96, 112), (70, 66, 64)
 CLOTHES = {"torso": SHIRT, "humerus": SHIRT, "pelvis": TROUSERS, "femur": TROUSERS, "tibia": TROUSERS}
 CLOTHES |= {"talus": SHOES, "calcn": SHOES, "toes": SHOES}
@@ -51,7 +52,7 @@ class Solids(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """What the live engine made of the walk: times (T,), `degrees` and `sd` (T, D), and one instant's detections."""
+    """What the live engine made of the walk: times (T,), `q` and `sd` (T, D), and the detections (K, 3) of one view."""
 
     t: np.ndarray
     q: np.ndarray
@@ -61,8 +62,8 @@ class Fit(NamedTuple):
 
 @click.command(epilog="\b\nExample:\n  docs/picture.py -o docs/demo.png")
 @click.option("-o", "output", metavar="PICTURE.png", required=True, type=click.Path(path_type=Path))
-@click.option("--camera", default=5, show_default=True, help="Which view, counted from 0.")
-@click.option("--at", default=4.9, show_default=True, help="s, the instant that is shown.")
+@click.option("--camera", default=1, show_default=True, help="Which view, counted from 0.")
+@click.option("--at", default=4.37, show_default=True, help="s, the instant that is shown.")
 def picture(output: Path, camera: int, at: float) -> None:
     """Fit the demo's walk as the daemon does, and draw it."""
     files, skeleton = demo_files(click.echo), Skeleton.load()
@@ -153,8 +154,9 @@ def _render(view: Camera, solids: Solids, left: float, top: float, side: float) 
     turn = cv2.Rodrigues(view.rotation)[0]
     rays = np.column_stack([flat, np.ones(len(flat))]) @ turn
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    sun = SUN @ turn / np.linalg.norm(SUN)
     eye = -turn.T @ view.translation
-    colour = _room(eye, rays, solids)
+    colour = _room(eye, rays, solids, sun)
     depth = np.full(len(rays), np.inf)
     for centre, axes, size, is_capsule, paint in zip(*solids, strict=True):
         near = np.flatnonzero(_close(eye, rays, centre, size, is_capsule))
@@ -162,13 +164,13 @@ def _render(view: Camera, solids: Solids, left: float, top: float, side: float) 
         closer = away < depth[near]
         index = near[closer]
         depth[index] = away[closer]
-        light = 0.42 + 0.1 * normal[closer, 2] + 0.55 * np.clip(normal[closer] @ SUN, 0.0, 1.0)
+        light = 0.5 + 0.1 * normal[closer, 2] + 0.55 * np.clip(normal[closer] @ sun, 0.0, 1.0)
         colour[index] = np.clip(paint * light[:, None], 0.0, 1.0)
     image = cv2.resize(colour.reshape(fine, fine, 3), (WIDTH, WIDTH), interpolation=cv2.INTER_AREA)
     return np.round(255 * image).astype(np.uint8)
 
 
-def _room(eye: np.ndarray, rays: np.ndarray, solids: Solids) -> np.ndarray:
+def _room(eye: np.ndarray, rays: np.ndarray, solids: Solids, sun: np.ndarray) -> np.ndarray:
     """Colours (N, 3) of the floor, with the person's shadow, and of what is beyond it."""
     away = np.where(rays[:, 2] < -1e-6, -eye[2] / np.minimum(rays[:, 2], -1e-6), np.inf)
     far = np.where(np.isfinite(away), away, 1e3)
@@ -178,7 +180,7 @@ def _room(eye: np.ndarray, rays: np.ndarray, solids: Solids) -> np.ndarray:
     around = np.flatnonzero(np.linalg.norm(place[:, :2] - solids.centre[:, :2].mean(0), axis=1) < 3.5)
     shadow = np.zeros(len(rays), bool)
     for centre, axes, size, is_capsule in zip(*solids[:4], strict=True):
-        hit, _ = _hit(place[around], np.broadcast_to(SUN, (len(around), 3)), centre, axes, size, bool(is_capsule))
+        hit, _ = _hit(place[around], np.broadcast_to(sun, (len(around), 3)), centre, axes, size, bool(is_capsule))
         shadow[around] |= np.isfinite(hit)
     floor = floor * np.where(shadow, 0.62, 1.0)[:, None]
     haze = np.clip((far - 6.0) / 12.0, 0.0, 1.0)[:, None]
@@ -253,6 +255,8 @@ def _draw(output, frame, part, bones, sides_of, fit: Fit, shown: int, skeleton: 
         Line2D([], [], color=INK, linestyle=":", linewidth=1.2, label="simulated truth"),
         Line2D([], [], color=GREY, linewidth=1.0, label="this frame"),
     ]
+    dot = {"marker": "o", "markeredgecolor": INK, "markersize": 4, "linestyle": ""}
+    image.legend(handles=[Line2D([], [], color=YELLOW, label="detected", **dot)], loc="upper left", fontsize=9)
     panels[0].legend(
         handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, handlelength=1.5, fontsize=9
     )
