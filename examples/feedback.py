@@ -6,7 +6,9 @@ import sys
 import time
 
 import click
-from listening import PUBLISH, array, instants
+
+from streamfit.client import Subscriber
+from streamfit.client.subscriber import PUBLISH
 
 
 @click.command(epilog="\b\nExample:\n  examples/feedback.py --coordinate knee_angle_l --above 60")
@@ -22,15 +24,14 @@ def feedback(publish: str, coordinate: str, above: float, times: int) -> None:
     reactions: list[float] = []
     was_above = False
     try:
-        for message, place in instants(publish):
-            received = time.perf_counter()
-            if coordinate not in place or message["state"] != "tracking":
+        for message in Subscriber("kinematics", address=publish):
+            if coordinate not in message.coordinates or message["state"] != "tracking":
                 continue
-            angle = 57.29578 * float(array(message["q"])[place[coordinate]])
+            angle = message.angle(coordinate)
             if angle > above and not was_above:
                 sys.stdout.write("\a")
                 sys.stdout.flush()
-                reactions.append(message["latency"] + time.perf_counter() - received)
+                reactions.append(message["latency"] + time.monotonic() - message.received)
                 print(f"{message['t']:.2f} s: {coordinate} {angle:.0f} deg", flush=True)
             was_above = angle > above
             if times and len(reactions) == times:

@@ -8,7 +8,9 @@ from typing import Any
 import click
 import pyarrow as pa
 import pyarrow.parquet as pq
-from listening import PUBLISH, array, instants
+
+from streamfit.client import Subscriber
+from streamfit.client.subscriber import PUBLISH
 
 
 @click.command(epilog="\b\nExample:\n  examples/log_parquet.py -o session.parquet")
@@ -23,10 +25,10 @@ def log(publish: str, output: Path, group: int, count: int) -> None:
     writer: pq.ParquetWriter | None = None
     written = 0
     try:
-        for message, place in instants(publish):
-            head = {key: message[key] for key in ("session", "person", "t", "state", "latency")}
-            q = array(message["q"])
-            rows.append(head | {name: float(q[i]) for name, i in place.items()})
+        for message in Subscriber("kinematics", address=publish):
+            head = {"session": message.session, "person": message.person}
+            head |= {key: message[key] for key in ("t", "state", "latency")}
+            rows.append(head | dict(zip(message.coordinates, message["q"].tolist(), strict=True)))
             written += 1
             if len(rows) == group or written == count:
                 table = pa.Table.from_pylist(rows)

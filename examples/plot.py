@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 import matplotlib
-from listening import PUBLISH, array, instants
+
+from streamfit.client import Subscriber
+from streamfit.client.subscriber import PUBLISH
 
 SECONDS = 5.0
 EVERY = 0.1  # s between two drawings
@@ -31,11 +33,12 @@ def plot(publish: str, joint: str, sides: str, seconds: float, save: Path | None
     axes.set(xlabel="s", ylabel="deg", title=joint)
     axes.legend()
     drawn = 0.0
-    for message, place in instants(publish):
-        q, t = array(message["q"]), message["t"]
-        if missing := {f"{joint}_{side}" for side in sides} - place.keys():
-            raise click.ClickException(f"there is no {', '.join(sorted(missing))}; there are {', '.join(place)}")
-        rows.append((t, *(57.29578 * q[place[f"{joint}_{side}"]] for side in sides)))
+    for message in Subscriber("kinematics", address=publish):
+        t = message["t"]
+        if missing := {f"{joint}_{side}" for side in sides} - set(message.coordinates):
+            known = ", ".join(message.coordinates)
+            raise click.ClickException(f"there is no {', '.join(sorted(missing))}; there are {known}")
+        rows.append((t, *(message.angle(f"{joint}_{side}") for side in sides)))
         while rows[-1][0] - rows[0][0] > seconds:
             rows.popleft()
         full = rows[-1][0] - rows[0][0] > 0.98 * seconds

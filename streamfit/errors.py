@@ -1,4 +1,4 @@
-"""The one error that is shown to people."""
+"""The error that is shown to people."""
 
 MAX_LENGTH = 1000
 """Characters of a message: what it quotes may be of any length."""

@@ -1,4 +1,4 @@
-"""Packages that only some options need."""
+"""Optional packages."""
 
 from importlib import import_module
 from typing import Any

@@ -1,4 +1,4 @@
-"""What must be set before JAX is imported."""
+"""Settings that must be made before JAX is imported."""
 
 import os
 import sys

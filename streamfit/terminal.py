@@ -1,4 +1,4 @@
-"""How every command speaks to the person who typed it."""
+"""The terminal's side of every command: errors, progress and exit codes."""
 
 import os
 import signal
@@ -61,7 +61,8 @@ def named_source(text: str) -> tuple[str, str]:
 class ProgressCallback(Protocol):
     """Told what is being done, and which share (0..1) of it is."""
 
-    def __call__(self, what: str, share: float) -> None: ...
+    def __call__(self, what: str, share: float) -> None:
+        """Show that the fraction `share` of `what` is done."""
 
 
 @contextmanager

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": RECORDING | {"recording", "exporters"},
     "sim": {"model", "estimation", "protocol", "recording"},
     "daemon": RECORDING | {"transport", "recording"},
-    "demo": {"model", "protocol", "transport", "recording", "sim"},
+    "demo": {"model", "protocol", "client", "transport", "recording", "sim"},
     "cli": RECORDING | {"transport", "recording", "rig", "importers", "exporters", "evaluation", "daemon", "demo"},
 }
 """room: the other rooms that it may import, besides the ground"""

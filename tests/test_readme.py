@@ -1,4 +1,4 @@
-"""The README's way from public videos to the live page, OpenSim and LSL, walked as it is written."""
+"""The documented way from public videos to the live page, OpenSim and LSL, walked as it is written."""
 
 import json
 import os
@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 playwright = pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[1]
-SECTION = "## On real videos"
+PAGE_OF_THE_WALK = ROOT / "docs" / "videos.md"
+SECTION = "# On public videos"
 PAGE = "http://127.0.0.1:5573"
 CHROMIUM = shutil.which("chromium")
 OPENSIM = ROOT / ".venv-opensim" / "bin" / "python"
@@ -88,7 +89,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Walked:
     loopback.write_text(block(ROOT / "docs" / "streams.md", "LSLAPICFG"))
     environment = {"LSLAPICFG": str(loopback)}
     said, streamed = folder.parent / "said.txt", folder.parent / "streamed.txt"
-    commands = ["bash", "-ec", block(ROOT / "README.md", SECTION)]
+    commands = ["bash", "-ec", block(PAGE_OF_THE_WALK, SECTION)]
     with (
         running(commands, folder, environment, said) as process,
         running([sys.executable, "-c", INLET], folder, environment, streamed) as inlet,

@@ -3,18 +3,16 @@
 
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import click
 import numpy as np
-import zmq
-from sockets import keys_option, message_of, publish_option, wait_for_daemon
+from sockets import keys_option, publish_option
 
-from streamfit.client.connect import connect
+from streamfit.client import Message, Subscriber
 from streamfit.client.steady_time import SteadyTime
 from streamfit.errors import InputError
 from streamfit.extras import needed
-from streamfit.protocol.codec import decode_array
 from streamfit.terminal import run
 
 UNITS = {"rad": "radians", "m": "meters"}
@@ -24,19 +22,20 @@ TYPES = {"rad": "Angle", "m": "Position"}
 class Sink(Protocol):
     """Where a person's messages go."""
 
-    def motion(self, message: dict[str, Any], q: np.ndarray, received: float) -> None:
-        """An instant: `kinematics`, its coordinates (D,), and when it came (s, monotonic)."""
+    def motion(self, message: Message) -> None:
+        """An instant: `kinematics` or `smoothed`."""
 
-    def event(self, message: dict[str, Any], received: float) -> None:
+    def event(self, message: Message) -> None:
         """A foot event: `gait`."""
 
 
 class Lsl:
     """Two outlets: the coordinates, and the foot events as text. Samples carry their capture time on LSL's clock."""
 
-    def __init__(self, model: dict[str, Any]) -> None:
+    def __init__(self, first: Message) -> None:
         self._lsl = lsl = needed("pylsl", "lsl")
-        name = f"streamfit/{model['session']}/{model['person']}"
+        model = first.model
+        name = f"streamfit/{first.session}/{first.person}"
         info = lsl.StreamInfo(name, "MoCap", len(model["coordinates"]), lsl.IRREGULAR_RATE, "double64", name)
         channels = info.desc().append_child("channels")
         for label, unit in zip(model["coordinates"], model["units"], strict=True):
@@ -49,15 +48,15 @@ class Lsl:
         self._motion, self._events = lsl.StreamOutlet(info), lsl.StreamOutlet(markers)
         self._time = SteadyTime()
 
-    def motion(self, message: dict[str, Any], q: np.ndarray, received: float) -> None:
+    def motion(self, message: Message) -> None:
         """See Sink."""
-        now = self._on_their_clock(received)
+        now = self._on_their_clock(message.received)
         self._time.instant(message["t"], now)
-        self._motion.push_sample(q.tolist(), self._time.stamp(message["t"], now))
+        self._motion.push_sample(message["q"].tolist(), self._time.stamp(message["t"], now))
 
-    def event(self, message: dict[str, Any], received: float) -> None:
+    def event(self, message: Message) -> None:
         """See Sink."""
-        stamp = self._time.stamp(message["t"], self._on_their_clock(received))
+        stamp = self._time.stamp(message["t"], self._on_their_clock(message.received))
         self._events.push_sample([f"{message['event']} {message['side']}"], stamp)
 
     def _on_their_clock(self, received: float) -> float:
@@ -70,21 +69,21 @@ class Osc:
     `t` is the capture time; where the cameras' clock is set back it goes on.
     """
 
-    def __init__(self, model: dict[str, Any], host: str, port: int) -> None:
+    def __init__(self, first: Message, host: str, port: int) -> None:
         client = needed("pythonosc.udp_client", "osc")
         self._builder = needed("pythonosc.osc_bundle_builder", "osc")
         self._message = needed("pythonosc.osc_message_builder", "osc")
         self._client = client.SimpleUDPClient(host, port)
-        self._prefix = f"/streamfit/{model['session']}/{model['person']}"
-        self._coordinates = model["coordinates"]
+        self._prefix = f"/streamfit/{first.session}/{first.person}"
+        self._coordinates = first.coordinates
         self._time = SteadyTime()
-        self._factor = np.where(np.array(model["units"]) == "rad", np.degrees(1.0), 1.0)
+        self._factor = np.where(np.array(first.model["units"]) == "rad", np.degrees(1.0), 1.0)
 
-    def motion(self, message: dict[str, Any], q: np.ndarray, received: float) -> None:
+    def motion(self, message: Message) -> None:
         """See Sink."""
         bundle = self._builder.OscBundleBuilder(self._builder.IMMEDIATELY)
-        values = dict(zip(self._coordinates, (q * self._factor).tolist(), strict=True))
-        self._time.instant(message["t"], received)
+        values = dict(zip(self._coordinates, (message["q"] * self._factor).tolist(), strict=True))
+        self._time.instant(message["t"], message.received)
         t = float(self._time.forward(message["t"]))
         for name, value in {"t": t, "state": message["state"], **values}.items():
             builder = self._message.OscMessageBuilder(f"{self._prefix}/{name}")
@@ -92,7 +91,7 @@ class Osc:
             bundle.add_content(builder.build())
         self._client.send(bundle.build())
 
-    def event(self, message: dict[str, Any], received: float) -> None:
+    def event(self, message: Message) -> None:
         """See Sink."""
         t = float(self._time.forward(message["t"]))
         self._client.send_message(f"{self._prefix}/event", [message["event"], message["side"], t])
@@ -119,25 +118,19 @@ def bridge(publish: str, topic: str, session: str, osc: str | None, keys: Path |
     host, _, port = (osc or "").rpartition(":")
     if osc is not None and not (host and port.isdigit()):
         raise InputError(f"--osc {osc!r}: must be HOST:PORT, as 127.0.0.1:9000")
+    topics = [f"{kind}/{session}".rstrip("/") for kind in ("model", topic, "gait")]
     sinks: dict[str, tuple[list[str], Sink]] = {}
-    with zmq.Context() as context, connect(context, zmq.SUB, publish, keys) as socket:
-        for kind in ("model", topic, "gait"):
-            socket.subscribe(f"{kind}/{session}/" if session else f"{kind}/")
-        heard = wait_for_daemon(socket, publish)
-        while True:
-            for _, payload in heard or [socket.recv_multipart()]:
-                message, received = message_of(payload), time.monotonic()
-                if message is None or "person" not in message:
-                    continue
-                who, kind = f"{message['session']}/{message['person']}", message["type"]
-                if kind == "model" and (who not in sinks or sinks[who][0] != message["coordinates"]):
-                    sinks[who] = message["coordinates"], (Osc(message, host, int(port)) if osc else Lsl(message))
-                    click.echo(f"passing on {who}")
-                elif kind == topic and who in sinks and message["state"] != "lost":
-                    sinks[who][1].motion(message, decode_array(message["q"]), received)
-                elif kind == "gait" and who in sinks:
-                    sinks[who][1].event(message, received)
-            heard = []
+    with Subscriber(*topics, address=publish, keys=keys) as heard:
+        heard.wait_for_daemon()
+        for message in heard:
+            who = f"{message.session}/{message.person}"
+            if message.kind == "model" and (who not in sinks or sinks[who][0] != message["coordinates"]):
+                sinks[who] = message["coordinates"], (Osc(message, host, int(port)) if osc else Lsl(message))
+                click.echo(f"passing on {who}")
+            elif message.kind == topic and message["state"] != "lost":
+                sinks[who][1].motion(message)
+            elif message.kind == "gait" and who in sinks:
+                sinks[who][1].event(message)
 
 
 if __name__ == "__main__":

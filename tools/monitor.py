@@ -5,26 +5,25 @@ import json
 import math
 import time
 from collections import defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-import zmq
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
-from sockets import keys_option, message_of, publish_option, wait_for_daemon
+from sockets import keys_option, publish_option
 
-from streamfit.client.connect import connect
-from streamfit.protocol.codec import decode_array, finite
+from streamfit.client import Message, Subscriber
+from streamfit.protocol.codec import finite
 from streamfit.terminal import run
 
 KEPT = 1000  # latest instants that rate and latency are taken over
 WINDOW = 2.0  # s of arrivals that the rate is taken over
-RESTART = 10_000  # a step in `seq` that no loss explains: the session or the daemon began anew
 ANGLES = "pelvis_tilt,hip_flexion_r,hip_flexion_l,knee_angle_r,knee_angle_l,ankle_angle_r,ankle_angle_l"
 
 
@@ -44,15 +43,12 @@ Examples:
 @click.option("--seconds", type=click.FloatRange(min=0), default=2.0, show_default=True)
 @keys_option
 def monitor(publish: str, angles: str, once: bool, as_json: bool, seconds: float, keys: Path | None) -> None:
-    """ProgressCallback alarms, sessions, persons, rate, latency, losses, angles and cameras of a running daemon."""
+    """Show alarms, sessions, persons, rate, latency, losses, angles and cameras of a running daemon."""
     daemon = Daemon(tuple(angles.split(",")))
-    with zmq.Context() as context, connect(context, zmq.SUB, publish, keys) as socket:
-        for kind in ("model/", "kinematics/", "gait/"):
-            socket.subscribe(kind)
-        for topic, payload in wait_for_daemon(socket, publish):
-            daemon.take(topic.decode(errors="replace"), message_of(payload) or {})
+    with Subscriber("status", "model", "kinematics", "gait", address=publish, keys=keys) as subscriber:
+        subscriber.wait_for_daemon()
         if once or as_json:
-            _listen(socket, daemon, seconds)
+            _listen(subscriber, daemon, seconds)
             if as_json:
                 click.echo(json.dumps(daemon.report(), indent=2, allow_nan=False))
             else:
@@ -60,26 +56,25 @@ def monitor(publish: str, angles: str, once: bool, as_json: bool, seconds: float
             return
         with Live(daemon.tables(), refresh_per_second=4) as live:
             while True:
-                _listen(socket, daemon, 0.25)
+                _listen(subscriber, daemon, 0.25)
                 live.update(daemon.tables())
 
 
-def _listen(socket: zmq.Socket[bytes], daemon: "Daemon", seconds: float) -> None:
+def _listen(subscriber: Subscriber, daemon: "Daemon", seconds: float) -> None:
     end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        if socket.poll(int(1000 * left) + 1):
-            topic, payload = socket.recv_multipart()
-            daemon.take(topic.decode(errors="replace"), message_of(payload) or {})
+    while (message := subscriber.receive(max(0.0, end - time.monotonic()))) is not None:
+        daemon.take(message)
+        if time.monotonic() > end:
+            return
 
 
 @dataclass
 class Person:
     """What the last seconds of one person's topics said."""
 
-    latest: dict[str, Any] = field(default_factory=dict)
+    latest: Message | None = None
     arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
-    coordinates: dict[str, tuple[int, str]] = field(default_factory=dict)  # name -> place, unit
     lost: int = 0
     event: str = ""
 
@@ -87,16 +82,26 @@ class Person:
         recent = [a for a in self.arrivals if a > now - WINDOW]
         return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
 
+    def field(self, name: str) -> Any:
+        """Of the latest instant; None before there is one."""
+        return None if self.latest is None else self.latest.get(name)
+
+    def coordinate(self, name: str) -> tuple[float, float, str]:
+        """Value and standard deviation (deg, or m), and the unit on the wire."""
+        assert self.latest is not None
+        unit = self.latest.model["units"][self.latest.coordinates.index(name)]
+        of = self.latest.angle if unit == "rad" else self.latest.value
+        return of(name), of(name, "sd"), unit
+
     def report(self, now: float) -> dict[str, Any]:
         """For programs."""
         latency = 1000 * np.array(self.latencies or [math.nan])
-        q, sd = (decode_array(self.latest[name]) if self.latest else np.array([]) for name in ("q", "sd"))
         angles = {}
-        for name, (place, unit) in self.coordinates.items() if len(q) else ():
-            factor = math.degrees(1) if unit == "rad" else 1.0
-            angles[name] = {"value": factor * float(q[place]), "sd": factor * float(sd[place])}
+        for name in self.latest.coordinates if self.latest else ():
+            value, sd, _ = self.coordinate(name)
+            angles[name] = {"value": value, "sd": sd}
         return {
-            **{name: self.latest.get(name) for name in ("state", "t", "rms_px", "views")},
+            **{name: self.field(name) for name in ("state", "t", "rms_px", "views")},
             "rate": self.rate(now),
             "latency_p50_ms": float(np.percentile(latency, 50)),
             "latency_p99_ms": float(np.percentile(latency, 99)),
@@ -111,30 +116,21 @@ class Daemon:
 
     def __init__(self, angles: tuple[str, ...]) -> None:
         self._angles = angles
-        self._status: dict[str, Any] = {}
+        self._status: Mapping[str, Any] = {}
         self._persons: dict[str, Person] = defaultdict(Person)
-        self._seq: dict[str, int] = {}
 
-    def take(self, topic: str, message: dict[str, Any]) -> None:
-        """Note one message; what is missing between its `seq` and the last was lost."""
-        kind, _, who = topic.partition("/")
-        last = self._seq.get(topic)
-        self._seq[topic] = seq = message.get("seq", 0)
-        if kind == "status":
-            self._status = message
+    def take(self, message: Message) -> None:
+        """Note one message."""
+        if message.kind == "status":
+            self._status = message.fields
             return
-        person = self._persons[who]
-        if last is not None:
-            gap = seq - last - 1
-            person.lost += gap if gap < RESTART else 0
-        if kind == "model":
-            rows = zip(message["coordinates"], message["units"], strict=True)
-            person.coordinates = {name: (place, unit) for place, (name, unit) in enumerate(rows)}
-        elif kind == "kinematics":
+        person = self._persons[f"{message.session}/{message.person}"]
+        person.lost += message.lost
+        if message.kind == "kinematics":
             person.latest = message
-            person.arrivals.append(time.monotonic())
+            person.arrivals.append(message.received)
             person.latencies.append(message["latency"])
-        elif kind == "gait":
+        elif message.kind == "gait":
             person.event = f"{message['side']} {message['event'].replace('_', ' ')} at {message['t']:.2f} s"
 
     def report(self) -> dict[str, Any]:
@@ -164,13 +160,13 @@ class Daemon:
             latency = 1000 * np.array(person.latencies or [math.nan])
             table.add_row(
                 who,
-                str(person.latest.get("state", "-")),
-                _number(person.latest.get("t"), 2),
+                person.field("state") or "-",
+                _number(person.field("t"), 2),
                 _number(person.rate(now), 1),
                 _number(np.percentile(latency, 50), 1),
                 _number(np.percentile(latency, 99), 1),
-                _number(person.latest.get("rms_px"), 1),
-                str(person.latest.get("views", "-")),
+                _number(person.field("rms_px"), 1),
+                "-" if person.latest is None else str(person.field("views")),
                 str(person.lost),
                 person.event,
             )
@@ -180,19 +176,16 @@ class Daemon:
         """Angles in degrees, translations in metres, each with its standard deviation."""
         table = _table("angles (deg) +- sd", "session/person", *self._angles)
         for who, person in sorted(self._persons.items()):
-            if not person.latest:
+            if person.latest is None:
                 continue
-            q, sd = decode_array(person.latest["q"]), decode_array(person.latest["sd"])
             cells = []
             for name in self._angles:
-                place, unit = person.coordinates.get(name, (None, ""))
-                factor = math.degrees(1) if unit == "rad" else 1.0
+                if name not in person.latest.coordinates:
+                    cells.append("-")
+                    continue
+                value, sd, unit = person.coordinate(name)
                 digits = 1 if unit == "rad" else 3
-                cells.append(
-                    "-"
-                    if place is None
-                    else f"{_number(factor * q[place], digits)} +- {_number(factor * sd[place], digits)}"
-                )
+                cells.append(f"{_number(value, digits)} +- {_number(sd, digits)}")
             table.add_row(who, *cells)
         return table
 

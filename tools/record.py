@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -17,9 +18,9 @@ from sockets import (
     keys_option,
     message_of,
     publish_option,
-    wait_for_daemon,
 )
 
+from streamfit.client import Message, Subscriber
 from streamfit.client.connect import connect
 from streamfit.errors import InputError
 from streamfit.protocol.codec import encode
@@ -83,9 +84,8 @@ def record(
         raise InputError(f"cannot write into {output.parent}: name a folder that exists and may be written")
     if not is_local(listen):
         raise InputError(f"--listen {listen} is not on this machine: detectors elsewhere send to the daemon itself")
-    with zmq.Context() as context, connect(context, zmq.SUB, publish, keys) as answers:
-        answers.subscribe("")
-        heard = wait_for_daemon(answers, publish)
+    with zmq.Context() as context, Subscriber(address=publish, keys=keys, need_model=False) as answers:
+        answers.wait_for_daemon()
         with (
             _bind(context, listen) as detectors,
             connect(context, zmq.PUSH, ingest, keys) as daemon,
@@ -93,8 +93,6 @@ def record(
         ):
             daemon.set(zmq.LINGER, 1000)
             tee = Tee(detectors, daemon, answers, questions, output, session, calibration)
-            for topic, payload in heard:
-                tee.take_answer(topic, payload)
             click.echo(f"recording into {output}: send keypoints to {listen}", err=True)
             tee.run()
     if tee.session is None:
@@ -111,7 +109,7 @@ class Tee:
         self,
         detectors: zmq.Socket[bytes],
         daemon: zmq.Socket[bytes],
-        answers: zmq.Socket[bytes],
+        answers: Subscriber,
         questions: zmq.Socket[bytes],
         output: Path,
         session: str | None,
@@ -122,13 +120,13 @@ class Tee:
         self._detectors, self._daemon, self._answers, self._questions = detectors, daemon, answers, questions
         self._output, self._calibration = output, calibration
         self._early: list[SessionMessage] = []  # what came before the file
-        self._models: dict[str, bytes] = {}  # of sessions that ran before this began
+        self._models: dict[str, Message] = {}  # of sessions that ran before this began
         self._held: bytes | None = None  # a message that the daemon has no room for yet
         self._stop = False
         self._ends = math.inf  # when to stop, once the session has ended
         self._asked = 0.0
         self._poller = zmq.Poller()
-        for socket in (detectors, answers, questions):
+        for socket in (detectors, answers.socket, questions):
             self._poller.register(socket, zmq.POLLIN)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
@@ -142,8 +140,8 @@ class Tee:
                     self._pass_on(self._held)
                 if self._detectors in ready:
                     self._take_keypoints(self._detectors.recv())
-                if self._answers in ready:
-                    self.take_answer(*self._answers.recv_multipart())
+                while (answer := self._answers.receive(0)) is not None:
+                    self._take_answer(answer)
                 if self._questions in ready:
                     self._take_calibration(self._questions.recv_multipart()[-1])
                 self._ask()
@@ -160,8 +158,8 @@ class Tee:
         kind, name = message.get("type"), message.get("session")
         if self.session is None and kind == "keypoints" and isinstance(name, str):
             self.session = name
-            for topic, model in self._models.items():
-                self.take_answer(topic.encode(), model)
+            for model in self._models.values():
+                self._take_answer(model)
         if self.session is None or name != self.session:
             return
         if kind == "end":
@@ -183,19 +181,18 @@ class Tee:
             self._poller.unregister(self._daemon)
             self._poller.register(self._detectors, zmq.POLLIN)
 
-    def take_answer(self, topic: bytes, payload: bytes) -> None:
+    def _take_answer(self, message: Message) -> None:
         """Keep what the daemon published, where it is of this session."""
-        name = topic.decode(errors="replace")
-        if self.session is None and name.startswith("model/"):
-            self._models[name] = payload
-        if name != "status":
-            if self.session is None or name.split("/")[1:2] != [self.session]:
+        if self.session is None and message.kind == "model":
+            self._models[message.topic] = message
+        if message.kind != "status":
+            if self.session is None or message.session != self.session:
                 return
             if self._ends < math.inf:
                 self._ends = time.monotonic() + SILENCE
-        self._keep(name, payload, message_of(payload) or {})
+        self._keep(message.topic, message.payload, message.fields)
 
-    def _keep(self, topic: str, payload: bytes, content: dict[str, Any]) -> None:
+    def _keep(self, topic: str, payload: bytes, content: Mapping[str, Any]) -> None:
         now, t = time.time_ns(), content.get("t")
         published = int(t * 1e9) if isinstance(t, float | int) and math.isfinite(t) else now
         message = SessionMessage(topic, payload, now, published)

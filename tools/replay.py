@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 import zmq
-from sockets import ingest_option, keys_option, message_of, publish_option, wait_for_daemon
+from sockets import ingest_option, keys_option, message_of, publish_option
 
+from streamfit.client import Subscriber
 from streamfit.client.connect import connect
 from streamfit.errors import InputError
 from streamfit.protocol.codec import encode
@@ -21,7 +22,7 @@ from streamfit.terminal import run
 UNDER_WAY = 32  # instants that may wait for their answer
 Message = dict[str, Any]
 
-STALL = 1000  # ms without an answer after which the instants under way are given up
+STALL = 1.0  # s without an answer after which the instants under way are given up
 TAKEN = 3000  # ms within which a daemon must take a message
 
 
@@ -60,7 +61,7 @@ def replay(
         push.set(zmq.SNDTIMEO, TAKEN)
         push.set(zmq.LINGER, TAKEN)
         pace: Clock | Answers
-        pace = Clock(speed) if speed > 0 else Answers(context, publish, keys, name)
+        pace = Clock(speed) if speed > 0 else Answers(publish, keys, name)
         started, sent = time.monotonic(), 0
         for due, payload, message in _played(file, loop, session):
             pace.wait(due, message)
@@ -93,11 +94,9 @@ class Clock:
 class Answers:
     """Lets a message go while fewer than UNDER_WAY instants wait for their `kinematics`."""
 
-    def __init__(self, context: zmq.Context[Any], address: str, keys: Path | None, session: str) -> None:
-        self._socket = connect(context, zmq.SUB, address, keys)
-        self._socket.subscribe(f"kinematics/{session}/")
-        wait_for_daemon(self._socket, address)
-        self._socket.unsubscribe("status")
+    def __init__(self, address: str, keys: Path | None, session: str) -> None:
+        self._subscriber = Subscriber(f"kinematics/{session}", address=address, keys=keys, need_model=False)
+        self._subscriber.wait_for_daemon()
         self._waiting: dict[str, deque[float]] = defaultdict(deque)  # per camera: one view is one instant
         self._answered, self._given_up = 0, 0
         self._last = float("-inf")
@@ -113,20 +112,18 @@ class Answers:
 
     def close(self) -> None:
         self._take_answers(0)
-        self._socket.close(0)
+        self._subscriber.close()
 
     @property
     def summary(self) -> str:
         return f"{self._answered} instants answered" + (
-            f", {self._given_up} given up after {STALL} ms" if self._given_up else ""
+            f", {self._given_up} given up after {1000 * STALL:.0f} ms" if self._given_up else ""
         )
 
     def _take_answers(self, allowed: int) -> None:
         """Read what was answered, and wait until at most `allowed` instants are under way."""
-        while self._socket.poll(STALL if self._under_way() > allowed else 0):
-            topic, payload = self._socket.recv_multipart()
-            answer = message_of(payload)
-            if answer is None or not topic.startswith(b"kinematics/") or answer["t"] <= self._last:
+        while (answer := self._subscriber.receive(STALL if self._under_way() > allowed else 0)) is not None:
+            if answer["t"] <= self._last:
                 continue
             self._answered += 1
             self._last = answer["t"]

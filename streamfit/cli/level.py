@@ -1,4 +1,4 @@
-"""`streamfit rig --level`: an existing rig, turned by the people who walk in it."""
+"""`streamfit rig --level`: turn an existing rig upright by the people who walk in it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`streamfit repair`: a recording that was cut off, written anew as a whole file."""
+"""`streamfit repair`: rewrite a truncated recording as a whole file."""
 
 from pathlib import Path
 

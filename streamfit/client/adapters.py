@@ -1,4 +1,4 @@
-"""What known detectors return, as `Detector.send` takes it: arrays (K, 3) of x px, y px, confidence 0..1."""
+"""Adapters from known detectors to `Detector.send`: arrays (K, 3) of x px, y px, confidence 0..1."""
 
 import numpy as np
 

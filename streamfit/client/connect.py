@@ -9,14 +9,27 @@ from streamfit.errors import InputError
 from streamfit.transport.curve import secure_client
 
 
-def connect(context: zmq.Context[Any], kind: int, address: str, keys: Path | None = None) -> zmq.Socket[bytes]:
-    """A connected socket; `keys` is the client's secret key file, with `server.key` beside it.
+def connect(
+    context: zmq.Context[Any], kind: int, address: str, keys: Path | None = None, queue: int | None = None
+) -> zmq.Socket[bytes]:
+    """A connected socket.
 
-    Raises InputError for an address or a key that cannot be used.
+    Args:
+        context: the socket's context.
+        kind: `zmq.SUB`, `zmq.PUSH` and so on.
+        address: where to connect to.
+        keys: the client's secret key file, with `server.key` beside it.
+        queue: how many messages may wait to be read; None for ZeroMQ's default.
+
+    Raises:
+        InputError: an address or a key that cannot be used.
     """
     socket = context.socket(kind)
     socket.set(zmq.LINGER, 0)
-    socket.set(zmq.IMMEDIATE, 1)  # nothing is sent to where nobody listens
+    if kind != zmq.SUB:
+        socket.set(zmq.IMMEDIATE, 1)  # nothing is sent to where nobody listens
+    if queue is not None:
+        socket.set(zmq.RCVHWM, queue)
     try:
         if keys is not None:
             secure_client(socket, keys, keys.with_name("server.key"))

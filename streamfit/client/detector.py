@@ -1,4 +1,4 @@
-"""The sending side of a detector: keypoints in, and never a wait for the daemon."""
+"""The sending side of a detector, which never waits for the daemon."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Capture times for those who need times that increase, whatever is done to the clock of the cameras."""
+"""Capture times that always increase, even where the cameras' clock is set back."""
 
 from collections import deque
 from dataclasses import dataclass

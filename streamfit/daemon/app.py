@@ -1,4 +1,4 @@
-"""The daemon: its sockets, its one solver thread, and its life from start to stop."""
+"""The daemon: its sockets, its solver thread, and its life from start to stop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The daemon's log on stderr: lines for people, or JSON for programs; what repeats is counted, not repeated."""
+"""The daemon's log on stderr: lines for people or JSON for programs, with repetitions counted."""
 
 import logging
 import os

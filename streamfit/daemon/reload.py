@@ -1,4 +1,4 @@
-"""SIGHUP: the configuration is read again, and systemd is told."""
+"""SIGHUP: read the configuration again, and tell systemd."""
 
 import asyncio
 import logging

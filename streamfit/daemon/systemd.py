@@ -1,4 +1,4 @@
-"""Tells systemd what the daemon is at (sd_notify), where it listens."""
+"""Notify systemd of the daemon's state (sd_notify)."""
 
 import os
 import socket

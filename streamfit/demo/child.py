@@ -1,4 +1,4 @@
-"""Runs a module as `python -m MODULE ..` does, in a process that ends with the one that started it (on Linux)."""
+"""Run a module as `python -m MODULE ..` does, in a process that ends with its parent (on Linux)."""
 
 import ctypes
 import runpy
@@ -9,7 +9,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """`python -m streamfit.demo.child MODULE ARGUMENTS ..`"""
+    """Run `python -m streamfit.demo.child MODULE ARGUMENTS ..`."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     sys.argv = sys.argv[1:]

@@ -1,17 +1,14 @@
 """The demo's consumer process: subscribes to the daemon, shows the angles, and keeps what it received."""
 
 import sys
-import time
 from collections import deque
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import zmq
 
+from streamfit.client import Message, Subscriber
 from streamfit.demo.processes import ended_by_sigterm
 from streamfit.demo.screen import Screen
-from streamfit.protocol.codec import decode_array, decode_map
 
 _PATIENCE, _SILENCE = 20.0, 3.0
 """s without any answer, and without a further one, after which no more are waited for."""
@@ -22,8 +19,8 @@ class Received:
     """The answers of the person that is heard first."""
 
     def __init__(self) -> None:
-        self.topic: str | None = None
-        self.coordinates: list[str] = []
+        self.who: tuple[str, str] | None = None
+        self.coordinates: tuple[str, ...] = ()
         self.radians = np.zeros(0, bool)
         self.t: list[float] = []
         self.q: list[np.ndarray] = []
@@ -33,26 +30,22 @@ class Received:
         self.states: list[str] = []
         self.gaps = 0
         self.events: list[tuple[float, str, str, float]] = []
-        self._seq: int | None = None
 
-    def model(self, message: dict[str, Any]) -> None:
-        self.coordinates = list(message["coordinates"])
-        self.radians = np.array(message["units"]) == "rad"
-
-    def kinematics(self, message: dict[str, Any]) -> None:
-        """Note an answer; a step of `seq` by more than one is a loss."""
-        now = time.monotonic()
-        self.first = self.first or now
-        self.last = now
-        self.arrival.append(now)
-        self.gaps += 0 if self._seq is None else max(0, message["seq"] - self._seq - 1)
-        self._seq = message["seq"]
+    def kinematics(self, message: Message) -> None:
+        """Note an answer."""
+        self.first = self.first or message.received
+        self.last = message.received
+        self.coordinates = message.coordinates
+        self.radians = np.array(message.model["units"]) == "rad"
+        self.arrival.append(message.received)
+        self.gaps += message.lost
         self.t.append(message["t"])
-        self.q.append(decode_array(message["q"]))
+        self.q.append(message["q"])
         self.latency.append(message["latency"])
         self.states.append(message["state"])
 
-    def gait(self, message: dict[str, Any]) -> None:
+    def gait(self, message: Message) -> None:
+        """Note a foot event."""
         self.events.append((message["t"], message["side"], message["event"], message["detected"]))
 
     @property
@@ -81,49 +74,35 @@ class Received:
 def consume(publish: str, until: float, ready: Path, output: Path) -> None:
     """Show and keep answers up to the instant `until` (s). `ready` is made once nothing can be missed."""
     received = Received()
-    with zmq.Context() as context, context.socket(zmq.SUB) as socket, Screen() as screen:
-        socket.set(zmq.LINGER, 0)
-        socket.set(zmq.RCVHWM, 100_000)
-        for kind in ("status", "model/", "kinematics/", "gait/", "steps/"):
-            socket.subscribe(kind)
-        socket.connect(publish)
-        while socket.poll(int(1000 * (_SILENCE if received.t else _PATIENCE))):
-            topic, payload = socket.recv_multipart()
-            message = decode_map(payload)
-            if message["type"] == "status":
-                # It came through the same pipe as the answers will.
-                ready.touch()
-                socket.unsubscribe("status")
+    with Subscriber("kinematics", "gait", "steps", address=publish) as subscriber, Screen() as screen:
+        subscriber.wait_for_daemon(_PATIENCE)
+        ready.touch()
+        while (message := subscriber.receive(_SILENCE if received.t else _PATIENCE)) is not None:
+            received.who = received.who or (message.session, message.person)
+            if received.who != (message.session, message.person):
                 continue
-            received.topic = received.topic or topic.decode().partition("/")[2]
-            if topic.decode().partition("/")[2] != received.topic:
-                continue
-            if message["type"] == "model":
-                received.model(message)
-                continue
-            if message["type"] == "gait":
+            if message.kind == "gait":
                 received.gait(message)
                 screen.say(f"{message['t']:6.2f} s   {message['side']} {message['event'].replace('_', ' ')}")
-                continue
-            if message["type"] == "steps":
+            elif message.kind == "steps":
                 screen.say(_step(message))
-                continue
-            received.kinematics(message)
-            _show(screen, received, message)
-            if message["t"] >= until - 1e-6:
-                break
+            else:
+                received.kinematics(message)
+                _show(screen, received, message)
+                if message["t"] >= until - 1e-6:
+                    break
     received.save(output)
 
 
-def _step(message: dict[str, Any]) -> str:
+def _step(message: Message) -> str:
     """A step in a line, by what is known of it."""
     known = [("step", "step_length", "m"), ("stride", "stride_length", "m"), ("", "speed", "m/s")]
     parts = [f"{what} {message[key]:.2f} {unit}".strip() for what, key, unit in known if message[key] is not None]
     return f"{message['t']:6.2f} s   {message['side']} step   " + "   ".join([*parts, f"{message['cadence']:.0f} /min"])
 
 
-def _show(screen: Screen, received: Received, message: dict[str, Any]) -> None:
-    values, spread = np.degrees(received.q[-1]), np.degrees(decode_array(message["sd"]))
+def _show(screen: Screen, received: Received, message: Message) -> None:
+    values, spread = np.degrees(message["q"]), np.degrees(message["sd"])
     degrees = {
         name: (float(values[i]), float(spread[i])) for i, name in enumerate(received.coordinates) if received.radians[i]
     }

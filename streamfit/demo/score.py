@@ -1,4 +1,4 @@
-"""What a run of the demo is measured by: loss, latency, and the error against the simulated truth."""
+"""The figures of a run of the demo: loss, latency, and the error against the simulated truth."""
 
 from dataclasses import dataclass
 from pathlib import Path

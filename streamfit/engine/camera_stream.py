@@ -1,4 +1,4 @@
-"""What each camera's sending shows: whether it is active, how often it sends, how long its views travel."""
+"""The stream of one camera: whether it is active, its rate, and its transport delay."""
 
 from bisect import bisect_left
 from collections import deque

@@ -1,4 +1,4 @@
-"""What JAX compiles: counted, since after ready that should be nothing; and let go before it is too much."""
+"""Count JAX's compilations, which should be none after ready, and free them before they take too much memory."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a session has seen lately, for a calibration while it runs."""
+"""The recent views of a session, for a calibration while it runs."""
 
 from collections import Counter, deque
 

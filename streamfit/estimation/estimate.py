@@ -1,4 +1,4 @@
-"""What goes into a tracker and what comes out of it."""
+"""Input and output of a tracker."""
 
 from __future__ import annotations
 

@@ -80,19 +80,23 @@ class Case:
 
     @cached_property
     def fitted(self) -> Fitted:
+        """The live fit."""
         return fit_recording(self.recording, self.skeleton, self.subject, LAG, self.show)
 
     @cached_property
     def trial(self) -> Trial:
+        """All views, for the fits of the whole trial."""
         instants = [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views]) for i in self.instants]
         return Trial(self.recording.name, self.recording.rig, instants)
 
     @property
     def known(self) -> tuple[Skeleton, KeypointSet]:
+        """Skeleton and keypoint set."""
         return self.skeleton, self.recording.keypoints
 
     @cached_property
     def figure(self) -> StickFigure:
+        """The person as lines."""
         return StickFigure(self.skeleton, self.recording.keypoints, self.subject)
 
 

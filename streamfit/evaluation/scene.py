@@ -1,4 +1,4 @@
-"""What the pictures of an evaluation are made from."""
+"""The data that the pictures of an evaluation are drawn from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

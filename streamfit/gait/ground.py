@@ -172,6 +172,7 @@ class Floor:
 
     @property
     def known(self) -> bool:
+        """Whether the floor has been found."""
         return self._origin is not None
 
     def begin(self, place: np.ndarray) -> None:

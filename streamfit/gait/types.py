@@ -1,4 +1,4 @@
-"""What gait analysis answers."""
+"""Types of gait events and steps."""
 
 from __future__ import annotations
 

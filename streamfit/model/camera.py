@@ -137,6 +137,7 @@ class Rig:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
+        """Names of the cameras, in order."""
         return tuple(camera.name for camera in self.cameras)
 
     @property
@@ -146,6 +147,7 @@ class Rig:
 
     @staticmethod
     def load(path: str | Path) -> Rig:
+        """The rig in a `cameras.toml`. Raises InputError."""
         return Rig.from_toml(read_text(Path(path)), str(path))
 
     @staticmethod
@@ -180,6 +182,7 @@ class Rig:
         return rig
 
     def to_toml(self) -> str:
+        """The text of a `cameras.toml`."""
         tables: dict[str, Any] = {
             camera.name: {
                 "name": camera.name,

@@ -63,6 +63,7 @@ class KeypointSet:
         return _read(tables, source)
 
     def to_toml(self) -> str:
+        """The text of a keypoint set's file."""
         rows = [
             {"name": n, "body": b, "position": p.tolist(), "sd": float(s)}
             for n, b, p, s in zip(self.names, self.bodies, self.positions, self.sd, strict=True)

@@ -74,6 +74,7 @@ class Frame:
 
     @staticmethod
     def ground() -> Frame:
+        """The frame that is the ground's own."""
         return Frame(np.eye(3))
 
     @staticmethod
@@ -83,6 +84,7 @@ class Frame:
 
     @cached_property
     def is_ground(self) -> bool:
+        """Whether it is the ground's own frame."""
         return np.array_equal(self.turn, np.eye(3))
 
     def enter(self, q: np.ndarray, near: np.ndarray) -> np.ndarray:

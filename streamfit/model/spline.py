@@ -41,10 +41,12 @@ class UniformSpline:
 
     @property
     def controls(self) -> int:
+        """Number of control points."""
         return self.intervals + SUPPORT - 1
 
     @property
     def end(self) -> float:
+        """Where it ends, s."""
         return self.start + self.intervals * self.spacing
 
     def place(self, t: Any) -> Any:

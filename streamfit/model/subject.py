@@ -111,6 +111,7 @@ class Subject:
 
     @staticmethod
     def load(path: str | Path, skeleton: Skeleton, keypoints: KeypointSet) -> Subject:
+        """The subject in a file. Raises InputError."""
         return Subject.from_toml(read_text(Path(path)), skeleton, keypoints, str(path))
 
     @staticmethod
@@ -190,6 +191,7 @@ class Subject:
         )
 
     def to_toml(self) -> str:
+        """The text of a `subject.toml`."""
         tables: dict[str, Any] = {
             "skeleton": self.skeleton,
             "keypoints": self.keypoint_set,

@@ -36,6 +36,7 @@ class Jump:
 
     @property
     def words(self) -> str:
+        """The jump in words, for people."""
         step, at = self.after - self.before, f"after t = {self.before:.3f} s"
         if self.moved == WRAP:
             return f"the clock of 32 bits begins again {at}: what follows is taken {WRAP:.6f} s later"

@@ -1,4 +1,4 @@
-"""When the pictures of a video file were taken: by its container, not by their number and a mean rate."""
+"""Capture times of a video's frames, from its container instead of a mean rate."""
 
 import cv2
 

@@ -1,4 +1,4 @@
-"""The world: where its floor and its origin are."""
+"""The world of a rig: its floor and its origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clients' keys may connect: a folder of public keys that is read anew while the daemon runs."""
+"""The public keys of clients that may connect: a folder that is read again while the daemon runs."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which addresses are local."""
+"""Tell local addresses from others."""
 
 import ipaddress
 

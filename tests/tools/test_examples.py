@@ -55,6 +55,17 @@ def test_feedback_rings_once_a_passing_and_says_how_soon(streaming: str) -> None
     assert 5.0 <= float(found.group(1)) < 1000.0  # 5 ms of it are the daemon's
 
 
+def test_the_readme_subscribes_in_a_few_lines(streaming: str) -> None:
+    text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    code = next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "Subscriber" in block)
+    command = [sys.executable, "-uc", code.replace('"kinematics")', f'"kinematics", address="{streaming}")')]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.kill()
+    assert all(line.endswith("knee 57.3 +- 1.1 deg  tracking  lost 0\n") for line in lines), lines
+
+
 def test_a_log_is_a_parquet_file(streaming: str, tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "log.parquet"

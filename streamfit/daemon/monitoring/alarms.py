@@ -1,4 +1,4 @@
-"""The alarms of the status: each comes when its condition has lasted, and goes when it is healed."""
+"""The alarms of the status: raised when a condition persists, cleared when it has gone."""
 
 import logging
 import time
@@ -65,6 +65,7 @@ class Watched:
 
     @property
     def prefix(self) -> str:
+        """What the alarm's text begins with."""
         return f"session {self.session}: " if self.session else ""
 
     def _whose(self, alarm: Alarm) -> dict[str, str]:

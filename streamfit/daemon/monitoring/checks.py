@@ -1,4 +1,4 @@
-"""What is wrong with a session at the moment, in words that say what to check. Pure: `now` is always passed in."""
+"""Checks of a session, in words that say what to do. Pure: `now` is always passed in."""
 
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence

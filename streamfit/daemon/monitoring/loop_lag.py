@@ -1,4 +1,4 @@
-"""The pulse of the event loop: how late it is, and what is to be done at every so many beats."""
+"""The lag of the event loop, and periodic work on it."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""How quickly capture times go on against the clock: which unit they are in."""
+"""The pace of capture times against the clock, which tells their unit."""
 
 from collections import deque
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What the daemon says of itself."""
+"""The daemon's status message."""
 
 import asyncio
 import math

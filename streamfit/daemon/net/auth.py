@@ -1,4 +1,4 @@
-"""Who sends, and who may: per message where there are keys, so that a key that is taken away ends what it opened."""
+"""Authenticate each message; revoking a key closes its connections."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Time for work that anybody may ask for and that costs the live fits theirs."""
+"""Limit expensive requests, so that live fits keep their time."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Who sends, and whether what they send can be read."""
+"""The reputation of senders: whether what they send can be read."""
 
 import math
 from collections.abc import Callable, Hashable

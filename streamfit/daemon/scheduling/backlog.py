@@ -1,4 +1,4 @@
-"""What a session has to solve: a short queue that forgets its oldest instants rather than grow."""
+"""The instants that a session has to solve: a short queue that drops the oldest instead of growing."""
 
 from collections import deque
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The one thread that fits, shared fairly by the sessions."""
+"""The solver thread, shared fairly by the sessions."""
 
 import asyncio
 import logging

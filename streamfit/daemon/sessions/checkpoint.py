@@ -1,4 +1,4 @@
-"""Keeps the state of a running daemon, and resumes from it after a crash."""
+"""Save the state of a running daemon, and resume from it after a crash."""
 
 import asyncio
 import logging

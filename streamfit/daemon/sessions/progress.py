@@ -1,4 +1,4 @@
-"""How far the calibration of a running session is."""
+"""Progress of the calibration of a running session."""
 
 from dataclasses import dataclass
 

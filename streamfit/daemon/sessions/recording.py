@@ -1,4 +1,4 @@
-"""The recording of one session: parts begun and ended off the event loop, and never in its way."""
+"""The recording of one session, whose parts are begun and ended off the event loop."""
 
 import asyncio
 import contextlib

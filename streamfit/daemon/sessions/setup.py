@@ -1,4 +1,4 @@
-"""What a session is fitted with, read from files or from the texts of a request."""
+"""The calibration, skeleton and subject of a session, read from files or from a request."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

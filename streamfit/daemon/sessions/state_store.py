@@ -1,4 +1,4 @@
-"""What a crash must not take, on the disk: the open sessions and how far the numbers of messages have got."""
+"""State on disk that survives a crash: the open sessions, and the last message numbers."""
 
 import fcntl
 import hashlib

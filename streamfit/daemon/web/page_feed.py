@@ -1,4 +1,4 @@
-"""What open live pages are sent: the very messages that are published, poses thinned to what an eye can follow."""
+"""The messages sent to open live pages, thinned to what an eye can follow."""
 
 import asyncio
 import time

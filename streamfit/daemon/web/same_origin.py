@@ -1,4 +1,4 @@
-"""Who may use the live page, and who its buttons: a browser lends its user's access to every page that it shows."""
+"""Same-origin checks: who may use the live page, and who its buttons."""
 
 import hmac
 import secrets

@@ -113,6 +113,7 @@ class Sums(NamedTuple):
         )
 
     def eta(self) -> Float[Array, " P"]:
+        """The information vector of all parameters, (P,)."""
         return jnp.concatenate([self.scale_eta, self.spot_eta.reshape(-1), self.camera_eta.reshape(-1)])
 
 

@@ -1,4 +1,4 @@
-"""What a detector's errors are like, measured on the residuals of a fit."""
+"""The noise of a detector, estimated from the residuals of a fit."""
 
 from __future__ import annotations
 

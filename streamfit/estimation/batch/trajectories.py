@@ -1,4 +1,4 @@
-"""The trajectories of a fit as movements of the trials."""
+"""Trajectories of a fit as movements of the trials."""
 
 from __future__ import annotations
 

@@ -58,6 +58,7 @@ class Layout:
 
     @property
     def controls(self) -> int:
+        """Number of control points."""
         return len(self.joined)
 
     @property

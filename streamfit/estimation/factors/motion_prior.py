@@ -30,6 +30,7 @@ class MotionPrior:
 
     @staticmethod
     def of(skeleton: Skeleton, settings: FitSettings) -> MotionPrior:
+        """The prior for this skeleton."""
         is_root = np.arange(len(skeleton.coordinates)) < 3
         velocity = np.where(is_root, settings.root_velocity, np.minimum(settings.angle_velocity, skeleton.calm))
         acceleration = np.where(is_root, settings.root_acceleration, settings.angle_acceleration)

@@ -159,6 +159,7 @@ class Stand:
     """By the index of a trial of standing."""
 
     def __call__(self, controls: np.ndarray) -> Data:
+        """The data, with the evidence of posture at these control points."""
         if not self.postures:
             return self.data
         where = np.isin(self.layout.trial, list(self.postures))

@@ -61,13 +61,16 @@ class Seen(Protocol):
     """One person in one camera (its index in the rig): `t` s, `xyc` (K, 3)."""
 
     @property
-    def camera(self) -> int: ...
+    def camera(self) -> int:
+        """Index of the camera."""
 
     @property
-    def t(self) -> float: ...
+    def t(self) -> float:
+        """Capture time, s."""
 
     @property
-    def xyc(self) -> np.ndarray: ...
+    def xyc(self) -> np.ndarray:
+        """Keypoints (K, 3): x px, y px, confidence."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""How large a person is, from nothing but triangulated keypoints."""
+"""A person's size from triangulated keypoints alone."""
 
 from __future__ import annotations
 

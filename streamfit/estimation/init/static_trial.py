@@ -1,4 +1,4 @@
-"""Which trials are of somebody who stands: still and on both feet, in whatever posture."""
+"""Find the trials of somebody who stands still on both feet, in whatever posture."""
 
 from __future__ import annotations
 

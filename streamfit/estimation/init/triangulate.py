@@ -1,4 +1,4 @@
-"""Robust triangulation: a point in space for each keypoint, whatever some of the views say."""
+"""Robust triangulation of each keypoint."""
 
 from __future__ import annotations
 

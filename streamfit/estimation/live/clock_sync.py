@@ -51,6 +51,7 @@ class RunningMean(NamedTuple):
 
     @staticmethod
     def none(cameras: int, keypoints: int) -> RunningMean:
+        """Nothing seen yet."""
         size = (cameras, keypoints)
         return RunningMean(np.zeros((*size, 2)), np.zeros((*size, 2)), np.zeros(size))
 

@@ -1,4 +1,4 @@
-"""The trajectory of one track as the window has it now."""
+"""The current trajectory of one track."""
 
 from __future__ import annotations
 

@@ -49,6 +49,7 @@ class Pairs:
 
     @staticmethod
     def of(skeleton: Skeleton, keypoints: KeypointSet) -> Pairs:
+        """The pairs of keypoints that mirror each other."""
         mirror = mirrored(keypoints)
         sided = (mirror != np.arange(len(mirror))) | np.array([b.endswith(("_r", "_l")) for b in keypoints.bodies])
         legs, arms = (np.array([b.startswith(limb) for b in keypoints.bodies]) for limb in (LEGS, ARMS))

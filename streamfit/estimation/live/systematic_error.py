@@ -1,4 +1,4 @@
-"""How far each coordinate is from its mean posture of late, and how far it usually is."""
+"""Each coordinate's distance from its recent mean posture, now and as a rule."""
 
 from __future__ import annotations
 

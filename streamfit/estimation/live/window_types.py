@@ -155,6 +155,7 @@ class Reading(NamedTuple):
 
     @staticmethod
     def unpacked(packed: Float[Array, " S"]) -> Reading:
+        """The reading in a packed vector, (S,)."""
         return Reading(*packed.reshape(3, -1))
 
 

@@ -1,4 +1,4 @@
-"""What the fitted body says about a calibration: whether it is a person's, and how much of it is known."""
+"""Check the fitted body of a calibration: whether it is plausible, and how well it is determined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the trials are of one person: their keypoints keep their distances from trial to trial."""
+"""Check that all trials are of one person: keypoints keep their distances from trial to trial."""
 
 from __future__ import annotations
 

@@ -138,6 +138,7 @@ class Score(NamedTuple):
 
     @property
     def misfit(self) -> float:
+        """Mean loss of the views that were seen, plus what speaks against it otherwise."""
         seen = np.isfinite(self.loss)
         return float(self.loss[seen].mean()) + self.unlikely if seen.any() else np.inf
 

@@ -1,4 +1,4 @@
-"""Whether the names that detectors give to people mean anything: over time, and from camera to camera."""
+"""Check that the names that detectors give to people are consistent over time and across cameras."""
 
 from __future__ import annotations
 

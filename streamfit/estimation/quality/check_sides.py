@@ -1,4 +1,4 @@
-"""Whether left and right have been exchanged: in whole trials, or in single cameras."""
+"""Check whether left and right are exchanged, in whole trials or in single cameras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the views say about a calibration: whether there are enough, and which of them do not fit."""
+"""Check the views of a calibration: whether there are enough, and which of them do not fit."""
 
 from __future__ import annotations
 

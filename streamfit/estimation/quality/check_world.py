@@ -1,4 +1,4 @@
-"""Whether the rig's world is the room: its units by how tall the person would be, its up by how they stand."""
+"""Check the rig's world: its units by the person's height, its up axis by how people stand."""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ class Build(NamedTuple):
 
     @property
     def is_known(self) -> bool:
+        """Whether the size has been found."""
         return bool(np.isfinite(self.size))
 
 

@@ -1,4 +1,4 @@
-"""What a calibration is worth: good, usable or poor, and why, in words that a technician can act on."""
+"""The verdict on a calibration, good, usable or poor, with reasons that a technician can act on."""
 
 from __future__ import annotations
 

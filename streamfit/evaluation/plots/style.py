@@ -1,4 +1,4 @@
-"""How all pictures look, and how one becomes a PNG.
+"""The style of all pictures, and their conversion to PNG.
 
 Colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart; a method has a line style
 of its own besides.

@@ -1,4 +1,4 @@
-"""What a calibration file of another program holds."""
+"""The content of another program's calibration file."""
 
 from __future__ import annotations
 

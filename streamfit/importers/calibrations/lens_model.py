@@ -1,4 +1,4 @@
-"""Which lens model a calibration file says that its coefficients are of."""
+"""The lens model of the coefficients in a calibration file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which unit a calibration's translations are: as it is said, else as only one unit makes a room of them."""
+"""The unit of a calibration's translations: as stated, else the only one that makes a room of them."""
 
 from __future__ import annotations
 

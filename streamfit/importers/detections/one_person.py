@@ -1,4 +1,4 @@
-"""The person whom a recording is of: of each picture the detection that is theirs, or why that cannot be told."""
+"""The detections of the one person that a recording is of, or why they cannot be told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What OpenPose writes, and what writes like it: a folder per camera, in it a JSON file per frame."""
+"""OpenPose's output and its like: a folder per camera with a JSON file per frame."""
 
 from __future__ import annotations
 

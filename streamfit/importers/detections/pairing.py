@@ -1,4 +1,4 @@
-"""Which folder of detections is of which camera: by their names, or not at all."""
+"""Pair folders of detections with cameras by name, or not at all."""
 
 from __future__ import annotations
 

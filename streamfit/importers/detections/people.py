@@ -43,6 +43,7 @@ class Group:
 
     @property
     def centre(self) -> np.ndarray:
+        """Median of the points, (2,) px."""
         return np.asarray(np.nanmedian(self.points, 0))
 
     @property

@@ -1,4 +1,4 @@
-"""What the names of pictures say: the frame's number, or the time at which it was taken."""
+"""Frame numbers and times in the names of pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether coordinates are pixels of the picture that was calibrated."""
+"""Check that coordinates are pixels of the picture that was calibrated."""
 
 from __future__ import annotations
 

@@ -45,11 +45,13 @@ class MLPCurves:
 
     @staticmethod
     def over(spans: Sequence[tuple[float, float]], skeleton: Skeleton, hidden: tuple[int, ...]) -> MLPCurves:
+        """Curves over these spans (s) of time."""
         size = len(skeleton.coordinates)
         networks = (ImplicitMLP(start, end - start, size, hidden) for start, end in spans)
         return MLPCurves(tuple(networks), *_limits(skeleton))
 
     def init(self, key: Array, centres: Float[Array, "T 3"]) -> Any:
+        """Initial parameters; `centres` (T, 3) m are where the person is."""
         levels, out = self._levels(), []
         for index, (network, centre) in enumerate(zip(self.networks, centres, strict=True)):
             *hidden, last = network.init(jax.random.fold_in(key, index), levels)
@@ -57,11 +59,13 @@ class MLPCurves:
         return jax.tree.map(lambda *layers: jnp.stack(layers), *out)
 
     def features(self, t: Float[Array, "T N"]) -> Any:
+        """What depends on the times (T, N) alone, s."""
         levels = self._levels()
         each = [network.encode(own, levels) for network, own in zip(self.networks, t, strict=True)]
         return np.stack(each).astype(np.float32)
 
     def at(self, parameters: Any, features: Any) -> Float[Array, "N D"]:
+        """Coordinates (N, D) at the times of the features."""
         return within_limits(run(parameters, features), self.lower, self.upper)
 
     def _levels(self) -> int:
@@ -78,21 +82,25 @@ class SplineCurves:
 
     @staticmethod
     def over(spans: Sequence[tuple[float, float]], skeleton: Skeleton) -> SplineCurves:
+        """Curves over these spans (s) of time."""
         splines = (
             UniformSpline(start, KNOTS, max(1, int(np.ceil((end - start) / KNOTS + 1e-6)))) for start, end in spans
         )
         return SplineCurves(tuple(splines), *_limits(skeleton))
 
     def init(self, key: Array, centres: Float[Array, "T 3"]) -> Any:
+        """Initial parameters; `centres` (T, 3) m are where the person is."""
         shape = (len(self.splines), max(spline.controls for spline in self.splines), len(self.lower))
         return jnp.zeros(shape, jnp.float32).at[..., :3].set(jnp.asarray(centres, jnp.float32)[:, None])
 
     def features(self, t: Float[Array, "T N"]) -> Any:
+        """What depends on the times (T, N) alone, s."""
         first = np.stack([spline.interval(own) for spline, own in zip(self.splines, t, strict=True)])
         weights = np.stack([spline.local_weights(own) for spline, own in zip(self.splines, t, strict=True)])
         return first.astype(np.int32), weights.astype(np.float32)
 
     def at(self, parameters: Any, features: Any) -> Float[Array, "N D"]:
+        """Coordinates (N, D) at the times of the features."""
         first, weights = features
         near = parameters[first[:, None] + np.arange(SUPPORT, dtype=np.int32)]
         return within_limits(jnp.einsum("na,nad->nd", weights, near), self.lower, self.upper)

@@ -42,6 +42,7 @@ class Parameters(NamedTuple):
 
     @property
     def scale(self) -> Float[Array, " G"]:
+        """Factor of each group of bodies, (G,)."""
         return 1.0 + self.overall + self.part
 
 
