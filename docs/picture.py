@@ -90,13 +90,11 @@ def picture(output: Path, camera: int, at: float) -> None:
 
 
 def _fitted(recording, skeleton: Skeleton, subject: Subject, camera: int, at: float) -> Fit:
-    live = recording.live(skeleton, subject)
-    live.prepare()
+    engine = recording.engine(skeleton, subject)
+    engine.prepare()
     t, q, sd, detected, nearest = [], [], [], np.zeros((0, 3)), np.inf
-    for instant in recording.played(live):
-        payloads = [
-            payload for turn in live.solve(instant) for topic, payload in turn if topic.startswith("kinematics/")
-        ]
+    for instant in recording.played(engine):
+        payloads = [a.payload for ready in engine.solve([instant]) for a in ready if a.kind == "kinematics"]
         t.append(instant.t)
         q.append(payloads[-1]["q"])
         sd.append(payloads[-1]["sd"])

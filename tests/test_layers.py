@@ -9,7 +9,7 @@ import streamfit
 
 PACKAGE = Path(streamfit.__file__).parent
 
-GROUND = {"arrays", "errors", "extras", "files", "jax_runtime", "terminal"}
+GROUND = {"arrays", "errors", "extras", "files", "jax_runtime", "shallow", "terminal"}
 """What all rooms stand on."""
 ENGINE = {"model", "estimation", "gait", "protocol"}
 RECORDING = ENGINE | {"engine"}

@@ -20,8 +20,9 @@ from streamfit.daemon.monitoring.alarms import Watched
 from streamfit.daemon.monitoring.checks import session_conditions
 from streamfit.daemon.monitoring.examination import Examination
 from streamfit.daemon.sessions.session import Session
-from streamfit.daemon.sessions.setup import Setup
-from streamfit.engine.engine import IngestSettings, LiveSession
+from streamfit.engine.engine import Engine
+from streamfit.engine.frame_assembler import Instant
+from streamfit.engine.setup import Setup
 from streamfit.errors import InputError
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
@@ -64,9 +65,8 @@ def play(path: Path, skeleton: Skeleton, subject: Path | None = None, fit: bool 
 def play_messages(messages: list[tuple[float, KeypointsMessage]], setup: Setup, fit: bool = True) -> Played:
     """Play messages, each at its arrival (s)."""
     now = [0.0]
-    parts = setup.skeleton, setup.rig, setup.keypoints, setup.subject
-    live = LiveSession("s", *parts, IngestSettings(), clock=lambda: now[0])
-    session = Session("s", setup, live, lambda: None)
+    engine = Engine("s", setup, clock=lambda: now[0])
+    session = Session("s", setup, engine, lambda: None)
     session.opened = session.last_message = 0.0
     watched, out = Watched("s", examination=Examination(lambda job: job())), Played()
     first, looked = messages[0][0], 0.0
@@ -75,26 +75,27 @@ def play_messages(messages: list[tuple[float, KeypointsMessage]], setup: Setup, 
         nonlocal looked
         while looked + LOOK <= until:
             looked += LOOK
-            solve(looked)
+            wait(looked)
             causes = watched.examination.look(session, looked)
             watched.take(session_conditions(session, watched.told, watched.growth, looked, causes), looked)
             for key, alarm in watched.told.items():
                 out.alarms.setdefault(key, (looked, alarm.text()))
-        solve(until)
+        wait(until)
 
-    def solve(at: float) -> None:
-        now[0] = at
-        for instant in live.due(at):
-            for answers in live.solve(instant) if fit else ():
-                for topic, answer in answers:
-                    if topic.startswith("kinematics/"):
-                        out.states[answer["state"]] += 1
-            out.explained += [x for x in live.fits.explained.values() if x == x]
+    def wait(until: float) -> None:
+        now[0] = until
+        solve(engine.due(until).instants)
+
+    def solve(instants: list[Instant]) -> None:
+        for instant in instants:
+            for answers in engine.solve([instant]) if fit else ():
+                out.states.update(answer.payload["state"] for answer in answers if answer.kind == "kinematics")
+            out.explained += [x for x in engine.snapshot().fit.explained.values() if x == x]
 
     for arrival, message in messages:
         pass_to(arrival - first)
         session.last_message, session.last_t = arrival - first, message.t
-        live.feed(message, arrival - first)
+        solve(engine.take(message, arrival - first).instants)
     pass_to(messages[-1][0] - first + AFTER)
     return out
 

@@ -68,7 +68,7 @@ def causal(recordings: tuple[Path, ...], subject: Path, every: float) -> None:
 
 def whole_trial(recording: Recording, skeleton: Skeleton, subject: Subject, show: ProgressCallback) -> Trial:
     """A recording as its instants with their views."""
-    instants = recording.played(recording.live(skeleton, subject), show)
+    instants = recording.played(recording.engine(skeleton, subject), show)
     return Trial(
         recording.name, recording.rig, [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views]) for i in instants]
     )

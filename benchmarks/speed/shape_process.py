@@ -15,7 +15,7 @@ single_threaded()
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the repository
 
 from benchmarks.lib.stream import SETTLED, Shape, simulate  # noqa: E402
-from benchmarks.speed.stages import STAGES, Engine, Yardstick  # noqa: E402 - JAX only now
+from benchmarks.speed.stages import STAGES, MessagePath, Yardstick  # noqa: E402 - JAX only now
 from streamfit.model import Skeleton  # noqa: E402
 
 
@@ -24,7 +24,7 @@ def main(shape: Shape, instants: int, yardstick: Yardstick | None) -> None:
     skeleton = Skeleton.load()
     stream = simulate(skeleton, shape, SETTLED + instants)
     messages = zip(stream.t, stream.payloads, strict=True)
-    with Engine(skeleton, stream, shape) as engine:
+    with MessagePath(skeleton, stream, shape) as engine:
         for _, (t, payload) in zip(range(SETTLED), messages, strict=False):
             engine.answer(payload, t)
         print("null", flush=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import zmq
@@ -16,13 +15,14 @@ from streamfit.daemon.net.auth import MessageAuthenticator
 from streamfit.daemon.net.publisher import Publisher
 from streamfit.daemon.net.subscribers import Subscribers
 from streamfit.daemon.web.page_feed import PageFeed
-from streamfit.engine.engine import IngestSettings, LiveSession
-from streamfit.estimation.estimate import Estimate, Load
-from streamfit.estimation.live.clock_sync import Clocks
-from streamfit.estimation.live.tracker import Sighting, Tracker
+from streamfit.engine.engine import Engine
+from streamfit.engine.setup import Setup
+from streamfit.estimation.estimate import Estimate
+from streamfit.estimation.live.track_state import TrackState
+from streamfit.estimation.live.tracker import WindowSolver
+from streamfit.estimation.live_solver import ClockEvidence
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
-from streamfit.model.subject import Subject
 from streamfit.protocol.ingest import KeypointsMessage, decode_ingest
 
 SWEPT = 16 << 20
@@ -51,7 +51,7 @@ class Costs:
 STAGES = tuple(field.name for field in fields(Costs))
 
 
-class Engine:
+class MessagePath:
     """The path of a message through a daemon, without its event loop and its threads.
 
     One session of the stream's people, or several that get the same messages; its answers go to a socket that
@@ -65,9 +65,9 @@ class Engine:
         socket = self._stack.enter_context(closing(context.socket(zmq.XPUB)))
         socket.bind("inproc://answers")
         self._publisher = Publisher(socket, Subscribers(MessageAuthenticator(None)), PageFeed())
-        equipment = (skeleton, stream.rig, stream.keypoints, stream.subject)
+        setup = Setup(skeleton, stream.rig, stream.keypoints, stream.subject)
         names = [f"s{i}" for i in range(shape.sessions)]
-        self._sessions = [LiveSession(n, *equipment, IngestSettings(), 0.1, self._tracker) for n in names]
+        self._sessions = [Engine(n, setup, solver=self._solver) for n in names]
         self._sessions[0].prepare()
 
     def __enter__(self) -> Self:
@@ -80,53 +80,43 @@ class Engine:
         """Answer the instant of one message, in every session; what it cost, and how many answers there were."""
         spent = dict.fromkeys(STAGES, 0.0)
         count = 0
-        for live in self._sessions:
+        for session in self._sessions:
             began = time.perf_counter()
             message = decode_ingest(payload)
             decoded = time.perf_counter()
             assert isinstance(message, KeypointsMessage)
-            live.feed(message, arrival)
-            instants = live.due(arrival)
+            instants = session.take(message, arrival).instants
             assembled = time.perf_counter()
             self._fitting = self._smoothing = 0.0
-            answers = [answer for instant in instants for ready in live.solve(instant) for answer in ready]
+            answers = [answer for instant in instants for ready in session.solve([instant]) for answer in ready]
             solved = time.perf_counter()
-            for topic, fields_ in answers:
-                self._publisher.send(topic, fields_)
+            for answer in answers:
+                self._publisher.send(answer.topic, answer.message(solved))
             sent = time.perf_counter()
-            count += sum(fields_["type"] == "kinematics" for _, fields_ in answers)
+            count += sum(answer.kind == "kinematics" for answer in answers)
             answering = solved - assembled - self._fitting - self._smoothing
             times = (decoded - began, assembled - decoded, self._fitting, answering, sent - solved, self._smoothing)
             for stage, seconds in zip(STAGES, times, strict=True):
                 spent[stage] += seconds
         return Costs(**spent), count
 
-    def _tracker(
-        self,
-        skeleton: Skeleton,
-        rig: Rig,
-        keypoints: KeypointSet,
-        subject: Subject,
-        lag: float,
-        *,
-        clocks: Clocks,
-    ) -> Tracker:
-        engine = self
+    def _solver(self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, lag: float) -> WindowSolver:
+        path = self
 
-        class Timed(Tracker):
-            def answer(self, instants: Sequence[Sighting], load: Load = Load.NORMAL) -> list[Estimate]:
+        class Timed(WindowSolver):
+            def measure(self, *arguments: Any) -> tuple[TrackState, list[Estimate]]:
                 began = time.perf_counter()
-                answered = super().answer(instants, load)
-                engine._fitting += time.perf_counter() - began
+                answered = super().measure(*arguments)
+                path._fitting += time.perf_counter() - began
                 return answered
 
-            def settled(self) -> list[Estimate]:
+            def settle(self, state: TrackState) -> tuple[TrackState, list[Estimate], list[ClockEvidence]]:
                 began = time.perf_counter()
-                smoothed = super().settled()
-                engine._smoothing += time.perf_counter() - began
+                smoothed = super().settle(state)
+                path._smoothing += time.perf_counter() - began
                 return smoothed
 
-        return Timed(skeleton, rig, keypoints, subject, lag, clocks=clocks)
+        return Timed(skeleton, rig, keypoints, lag)
 
 
 class Yardstick:

@@ -27,20 +27,21 @@ from streamfit.daemon.reload import reload_on
 from streamfit.daemon.scheduling.background_compile import prepare
 from streamfit.daemon.scheduling.solver import Solver
 from streamfit.daemon.sessions.checkpoint import Checkpoint
+from streamfit.daemon.sessions.load_setup import load_setup
 from streamfit.daemon.sessions.recalibration import Recalibration
 from streamfit.daemon.sessions.recording import record_settings
 from streamfit.daemon.sessions.registry import Sessions
 from streamfit.daemon.sessions.session import Session
-from streamfit.daemon.sessions.setup import Setup, load_setup
 from streamfit.daemon.systemd import notify, watchdog_interval
 from streamfit.daemon.web.page_feed import PageFeed
 from streamfit.daemon.web.server import HttpServer
 from streamfit.engine.answers import Answer
 from streamfit.engine.compile_queue import on_compilation
-from streamfit.engine.engine import IngestSettings, LiveSession
-from streamfit.engine.person_pipelines import TrackerFactory
+from streamfit.engine.engine import Engine, IngestSettings
+from streamfit.engine.setup import Setup
 from streamfit.errors import InputError
-from streamfit.estimation.live.tracker import Tracker
+from streamfit.estimation.live_solver import SolverFactory
+from streamfit.estimation.solvers import SOLVERS
 from streamfit.protocol.control import ControlError
 
 log = logging.getLogger(__name__)
@@ -61,9 +62,9 @@ def run(config_path: Path | str, log_json: bool = False) -> int:
     return 0
 
 
-async def serve(config: Config, tracker_factory: TrackerFactory = Tracker) -> None:
+async def serve(config: Config, solver: SolverFactory | None = None) -> None:
     """The daemon, until SIGTERM, SIGINT or a `shutdown` request. Raises InputError."""
-    daemon = Daemon(config, tracker_factory)
+    daemon = Daemon(config, solver)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, daemon.shut_down)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.hangup.set)
@@ -77,7 +78,7 @@ async def serve(config: Config, tracker_factory: TrackerFactory = Tracker) -> No
 class Daemon:
     """One daemon. `endpoints` says where it listens once `run` has bound its sockets."""
 
-    def __init__(self, config: Config, tracker_factory: TrackerFactory = Tracker):
+    def __init__(self, config: Config, solver: SolverFactory | None = None):
         self.config = config
         self.health = Health()
         self.stopping = asyncio.Event()
@@ -88,7 +89,7 @@ class Daemon:
         self._pulse = LoopLag()
         self._alarms = Alarms(self.health, lambda: self.sessions, self.solver, self._pulse)
         self._recalibration = Recalibration(self.solver.call)
-        self._tracker_factory = tracker_factory
+        self._live_solver = solver or SOLVERS[config.fit.solver]
         self._keys = config.server_keys()
         self._recording = record_settings(config)
 
@@ -161,6 +162,8 @@ class Daemon:
         for table in ("ingest", "publish", "control", "http"):
             if getattr(config, table).bind != getattr(self.config, table).bind:
                 raise ControlError("refused", f"[{table}] bind has changed: restart the daemon for that")
+        if config.fit.solver != self.config.fit.solver:
+            raise ControlError("refused", "[fit] solver has changed: restart the daemon for that")
         for name in ("security", "state"):
             if getattr(config, name) != getattr(self.config, name):
                 raise ControlError("refused", f"[{name}] has changed: restart the daemon for that")
@@ -185,7 +188,7 @@ class Daemon:
             IngestSettings(self.config.ingest.sync, self.config.ingest.wait),
             self.config.fit.lag,
             self._recording,
-            self._tracker_factory,
+            self._live_solver,
             self.solver.wake,
             self._publisher.forget,
         )
@@ -196,7 +199,7 @@ class Daemon:
         notify("READY=1")
         await asyncio.gather(
             self._feed_watchdog(),
-            self._keeper.run(sessions, self.solver.call, self._publisher.bound),
+            self._keeper.run(sessions, self._publisher.bound),
             reload_on(self.hangup, self.reload, self.health),
         )
 
@@ -231,19 +234,11 @@ class Daemon:
         await asyncio.Event().wait()
 
     def _publish(self, session: Session, answer: Answer) -> None:
-        session.note(answer, self._publisher.send(*answer))
+        now = time.monotonic()
+        session.note(answer, self._publisher.send(answer.topic, answer.message(now)), now)
 
-    def _engine(self, config: Config, setup: Setup) -> LiveSession:
-        return LiveSession(
-            "warm-up",
-            setup.skeleton,
-            setup.rig,
-            setup.keypoints,
-            setup.subject,
-            IngestSettings(),
-            config.fit.lag,
-            self._tracker_factory,
-        )
+    def _engine(self, config: Config, setup: Setup) -> Engine:
+        return Engine("warm-up", setup, lag=config.fit.lag, solver=self._live_solver)
 
     def _count_compilation(self) -> None:
         if self.health.state == "ready":

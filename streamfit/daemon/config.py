@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streamfit.errors import InputError
+from streamfit.estimation.solvers import SolverName
 from streamfit.files import parse_toml, read_text
 from streamfit.transport.curve import ServerKeys, load_server_keys, require_keys
 from streamfit.transport.endpoints import is_loopback
@@ -66,8 +67,9 @@ class Session(_Table):
 
 
 class Fit(_Table):
-    """[fit]: `lag` s, of the smoothed topic."""
+    """[fit]: `lag` s, of the smoothed topic; `solver` is the live solver's name."""
 
+    solver: SolverName = "window"
     lag: Annotated[float, Field(ge=0.02, le=1.0)] = 0.1
 
 

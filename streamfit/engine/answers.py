@@ -1,31 +1,59 @@
-"""Estimates as the maps that are schema."""
+"""What a session answers: estimates as the maps that are published."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from streamfit import __version__
+from streamfit.engine.setup import Setup
 from streamfit.estimation.estimate import Estimate
 from streamfit.gait import Contacts, FootEvent, Step
-from streamfit.model import KeypointSet, Skeleton
-from streamfit.model.camera import Rig
 from streamfit.model.subject import Subject
 from streamfit.protocol import schema
 from streamfit.protocol.codec import VERSION
 
-Answer = tuple[str, dict[str, Any]]
-"""A topic and its payload, but for `seq`, which the publisher adds."""
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """One message to publish, but for `seq` and `latency`, which are known when it is.
+
+    `t` is the capture time that it is about, s; None where it is about none. `arrival` is when the last view of its
+    instant came, s on the engine's clock, where its latency is to be told.
+    """
+
+    kind: str
+    session: str
+    person: str
+    t: float | None
+    payload: dict[str, Any]
+    arrival: float | None = None
+
+    @property
+    def topic(self) -> str:
+        """Under which it is published."""
+        return f"{self.kind}/{self.session}/{self.person}"
+
+    def latency(self, now: float) -> float | None:
+        """s since its last view came; None where that is not told."""
+        return None if self.arrival is None else max(0.0, now - self.arrival)
+
+    def message(self, now: float) -> dict[str, Any]:
+        """What is published `now`, s on the engine's clock, but for `seq`."""
+        latency = self.latency(now)
+        return self.payload if latency is None else {**self.payload, "latency": latency}
 
 
-def model(session: str, person: str, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, subject: Subject) -> Answer:
+def model(session: str, person: str, setup: Setup, subject: Subject) -> Answer:
     """What every vector of this person's other messages means."""
+    skeleton = setup.skeleton
     payload: schema.Model = {
         **_head("model", session, person),
         "coordinates": list(skeleton.coordinates),
         "units": list(skeleton.units),
         "bodies": list(skeleton.bodies),
-        "keypoints": list(keypoints.names),
-        "cameras": list(rig.names),
+        "keypoints": list(setup.keypoints.names),
+        "cameras": list(setup.rig.names),
         "scale": {group: float(factor) for group, factor in subject.scale.items()},
         "skeleton": skeleton.name,
         "software": f"streamfit {__version__}",
@@ -33,15 +61,17 @@ def model(session: str, person: str, skeleton: Skeleton, rig: Rig, keypoints: Ke
     return _answer(payload)
 
 
-def kinematics(session: str, person: str, estimate: Estimate, contacts: Contacts | None) -> Answer:
-    """The answer to an instant; `latency` is yet to be added. No contacts where the skeleton has no feet."""
-    return _answer(_motion("kinematics", session, person, estimate, contacts))
+def kinematics(session: str, person: str, estimate: Estimate, contacts: Contacts | None, arrival: float) -> Answer:
+    """The answer to an instant whose last view came at `arrival`, s. No contacts where the skeleton has no feet."""
+    return _answer(_motion("kinematics", session, person, estimate, contacts), estimate.t, arrival)
 
 
-def smoothed(session: str, person: str, estimate: Estimate, contacts: Contacts | None, lag: float) -> Answer:
-    """The same instant again, `lag` s later; `latency` is yet to be added."""
+def smoothed(
+    session: str, person: str, estimate: Estimate, contacts: Contacts | None, arrival: float, lag: float
+) -> Answer:
+    """The same instant again, `lag` s later."""
     payload: schema.Smoothed = {**_motion("smoothed", session, person, estimate, contacts), "lag": lag}
-    return _answer(payload)
+    return _answer(payload, estimate.t, arrival)
 
 
 def bodies(session: str, person: str, estimate: Estimate) -> Answer:
@@ -53,7 +83,7 @@ def bodies(session: str, person: str, estimate: Estimate) -> Answer:
         "quaternion": estimate.quaternion,
         "keypoints": estimate.keypoints,
     }
-    return _answer(payload)
+    return _answer(payload, estimate.t)
 
 
 def gait(session: str, person: str, event: FootEvent, detected: float, to_ground: np.ndarray) -> Answer:
@@ -67,7 +97,7 @@ def gait(session: str, person: str, event: FootEvent, detected: float, to_ground
         "detected": detected,
         "position": event.position @ to_ground,
     }
-    return _answer(payload)
+    return _answer(payload, event.t)
 
 
 def steps(session: str, person: str, step: Step) -> Answer:
@@ -87,15 +117,15 @@ def steps(session: str, person: str, step: Step) -> Answer:
         "cadence": step.cadence,
         "speed": step.speed,
     }
-    return _answer(payload)
+    return _answer(payload, step.t)
 
 
 def _head(kind: str, session: str, person: str) -> schema.Published:
     return {"v": VERSION, "type": kind, "session": session, "person": person}
 
 
-def _answer(payload: schema.Published) -> Answer:
-    return f"{payload['type']}/{payload['session']}/{payload['person']}", {**payload}
+def _answer(payload: schema.Published, t: float | None = None, arrival: float | None = None) -> Answer:
+    return Answer(payload["type"], payload["session"], payload["person"], t, {**payload}, arrival)
 
 
 def _motion(kind: str, session: str, person: str, estimate: Estimate, contacts: Contacts | None) -> schema.Kinematics:

@@ -13,8 +13,8 @@ MAX_PERIOD = 1.0  # s; a longer gap is a pause, not a frame period
 
 
 @dataclass
-class Camera:
-    """One camera of one session. Times in s; `late`, `dropped` count views.
+class CameraStream:
+    """The views of one camera of one session. Times in s; `late`, `dropped` count views.
 
     `period` is the median time between its views, None before the second one, `short_period` the lower quartile, None
     before enough have come to tell. `astray` is when a view last came that was far off the running times, and by how

@@ -18,10 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
-from streamfit.engine.camera_stream import Camera
+from streamfit.engine.camera_stream import CameraStream
 from streamfit.engine.clock_jump import Timeline, Verdict
+from streamfit.estimation.estimate import View
 
 Sync = Literal["auto", "triggered", "free"]
 TOGETHER = 1e-3  # s
@@ -35,22 +34,11 @@ MAX_KEPT = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Arrival:
-    """One person in one camera (its index in the rig): `t` capture time and `arrival`, s; `xyc` (K, 3)."""
-
-    camera: int
-    person: str
-    t: float
-    xyc: np.ndarray
-    arrival: float
-
-
-@dataclass(frozen=True, eq=False)
 class Instant:
     """A time to answer, `views` not handed out before, and when the last view of this instant arrived."""
 
     t: float
-    views: tuple[Arrival, ...]
+    views: tuple[View, ...]
     arrival: float
     persons: tuple[str, ...] = ()
     queued: float = 0.0
@@ -62,7 +50,7 @@ class _Open:
     t: float
     first: float
     last: float
-    views: list[Arrival] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
     messages: int = 0
 
 
@@ -70,21 +58,21 @@ class FrameAssembler:
     """Instants of one session with `cameras` cameras; `wait` in s. Everything it holds is bounded."""
 
     def __init__(self, cameras: int, sync: Sync = "auto", wait: float = 0.02):
-        self.cameras = [Camera() for _ in range(cameras)]
+        self.cameras = [CameraStream() for _ in range(cameras)]
         self.free = sync == "free"
         self._auto = sync == "auto"
         self._wait = wait
-        self._timeline: Timeline[Arrival] = Timeline()
+        self._timeline: Timeline[View] = Timeline()
         self._open: list[_Open] = []
         self._ready: list[Instant] = []
-        self._kept: list[Arrival] = []
+        self._kept: list[View] = []
         self._answered = float("-inf")
         self._known: dict[tuple[int, str], deque[float]] = {}
         self._off_grid = [0] * cameras
         self._usual_messages = 0
         self._steady = 0
 
-    def add(self, t: float, views: Sequence[Arrival], now: float) -> Counter[str]:
+    def add(self, t: float, views: Sequence[View], now: float) -> Counter[str]:
         """Take the views of one message of time `t`; what was not used: reason -> count."""
         dropped: Counter[str] = Counter()
         touched: set[_Open] = set()
@@ -124,7 +112,7 @@ class FrameAssembler:
         """Drop what is remembered of `person`'s views."""
         self._known = {key: times for key, times in self._known.items() if key[1] != person}
 
-    def _follow(self, verdict: Verdict[Arrival], sent: float, touched: set[_Open], dropped: Counter[str]) -> None:
+    def _follow(self, verdict: Verdict[View], sent: float, touched: set[_Open], dropped: Counter[str]) -> None:
         """Do with views of a message of time `sent` what was found about their times."""
         for lost in verdict.dropped:
             self._drop(lost, "time_jump", dropped)
@@ -133,7 +121,7 @@ class FrameAssembler:
         for usable in verdict.use:
             self._take(usable, sent, touched, dropped)
 
-    def _take(self, view: Arrival, sent: float, touched: set[_Open], dropped: Counter[str]) -> None:
+    def _take(self, view: View, sent: float, touched: set[_Open], dropped: Counter[str]) -> None:
         known = self._known.setdefault((view.camera, view.person), deque(maxlen=REMEMBERED_VIEWS))
         if view.t in known:
             return self._drop(view, "duplicate", dropped)
@@ -211,7 +199,7 @@ class FrameAssembler:
             self._answer(instant)
         self._open.clear()
 
-    def _keep(self, view: Arrival) -> None:
+    def _keep(self, view: View) -> None:
         """Until an instant takes it."""
         self._kept.append(view)
         if len(self._kept) > MAX_KEPT:
@@ -220,7 +208,7 @@ class FrameAssembler:
     def _reference(self, now: float) -> int:
         return next(i for i, camera in enumerate(self.cameras) if camera.active(now))
 
-    def _look_for_free_running(self, view: Arrival) -> None:
+    def _look_for_free_running(self, view: View) -> None:
         mine, t = self.cameras[view.camera], view.t
         off = False
         for other in self.cameras if mine.short_period else ():
@@ -242,6 +230,6 @@ class FrameAssembler:
         for camera in self.cameras:
             camera.restart()
 
-    def _drop(self, view: Arrival, reason: str, dropped: Counter[str]) -> None:
+    def _drop(self, view: View, reason: str, dropped: Counter[str]) -> None:
         self.cameras[view.camera].dropped += 1
         dropped[reason] += 1

@@ -45,9 +45,7 @@ class History:
         if not views:
             return "", []
         person = views.most_common(1)[0][0]
-        return person, [
-            (instant.t, [View(v.camera, v.t, v.xyc) for v in instant.views if v.person == person]) for instant in chosen
-        ]
+        return person, [(instant.t, [v for v in instant.views if v.person == person]) for instant in chosen]
 
 
 def _size(instant: Instant) -> int:

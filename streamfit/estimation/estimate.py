@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -21,18 +22,28 @@ class Load(Enum):
     OVERLOADED = "others wait behind these"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class View:
-    """One camera's keypoints (K, 3: px, px, confidence; 0 where missing) at its own capture time."""
+    """One person in one camera (its index in the rig).
+
+    `t` is the capture time, s; `xyc` (K, 3) px, px and confidence, 0 where a point is missing; `arrival` when it
+    reached us, s on the engine's clock, where that is known.
+    """
 
     camera: int
     t: float
     xyc: np.ndarray
+    person: str = "0"
+    arrival: float = np.nan
 
     @property
     def usable(self) -> bool:
         """Whether it shows enough of a person to count as a view of them."""
         return int(np.count_nonzero(self.xyc[:, 2] >= USABLE_CONFIDENCE)) >= USABLE_POINTS
+
+
+Sighting: TypeAlias = tuple[float, Sequence[View]]
+"""An instant's time (s) and the views that come with it, each at its own time."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +70,16 @@ class Estimate:
 
 
 @dataclass
-class Feed:
+class ViewInterval:
     """What is known of one camera's stream: its last usable view and the usual time between two (s)."""
 
     last: float = -np.inf
     period: float = 1.0 / 30.0
     seen: int = 0
+
+    def copy(self) -> ViewInterval:
+        """Another that knows the same."""
+        return ViewInterval(self.last, self.period, self.seen)
 
     def note(self, t: float) -> float:
         """Note a view; the time since the one before (s), at most 0.1."""

@@ -15,7 +15,6 @@ from streamfit.estimation.baselines.two_stage import fit_two_stage
 from streamfit.estimation.batch.result import Fit, Movement, finish
 from streamfit.estimation.batch.smooth import fit_offline
 from streamfit.estimation.batch.trial import Trial
-from streamfit.estimation.estimate import View
 from streamfit.estimation.init.clock_search import clocks_of
 from streamfit.estimation.init.initial_scale import measured_subject
 from streamfit.estimation.quality.diagnostics import Finding
@@ -53,7 +52,7 @@ class Case:
     @cached_property
     def instants(self) -> list[Instant]:
         """The instants that the live engine is given."""
-        return list(self.recording.played(self.recording.live(self.skeleton, self.subject), times=self.times))
+        return list(self.recording.played(self.recording.engine(self.skeleton, self.subject), times=self.times))
 
     @cached_property
     def times(self) -> ForwardTimes:
@@ -86,7 +85,7 @@ class Case:
     @cached_property
     def trial(self) -> Trial:
         """All views, for the fits of the whole trial."""
-        instants = [(i.t, [View(v.camera, v.t, v.xyc) for v in i.views]) for i in self.instants]
+        instants = [(i.t, list(i.views)) for i in self.instants]
         return Trial(self.recording.name, self.recording.rig, instants)
 
     @property

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from streamfit.engine.frame_assembler import Arrival
 from streamfit.estimation.estimate import View
 from streamfit.estimation.quality.check_world import world_findings
 from streamfit.estimation.quality.diagnostics import Finding
@@ -27,7 +26,7 @@ SEVERAL = Finding(
 
 def findings(
     recording: Recording,
-    views: Sequence[tuple[Arrival, ...]],
+    views: Sequence[tuple[View, ...]],
     skeleton: Skeleton,
     subject: Subject,
     named: str,
@@ -57,12 +56,12 @@ def as_maps(found: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def _causes(
-    recording: Recording, views: Sequence[tuple[Arrival, ...]], skeleton: Skeleton, subject: Subject, named: str
+    recording: Recording, views: Sequence[tuple[View, ...]], skeleton: Skeleton, subject: Subject, named: str
 ) -> list[Finding]:
     parts = skeleton, recording.rig, recording.keypoints
     if recording.several > 2:
         return [SEVERAL]
     if len(recording.views) > 1 and (names := name_findings(recording.named(NAMES_SPAN), *parts)):
         return names
-    instants = [(own[-1].t, [View(v.camera, v.t, v.xyc) for v in own]) for own in views if own]
+    instants = [(own[-1].t, list(own)) for own in views if own]
     return input_findings(instants, *parts, subject, named)

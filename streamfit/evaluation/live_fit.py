@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from streamfit.engine.frame_assembler import Arrival
+from streamfit.estimation.estimate import View
 from streamfit.model import Skeleton
 from streamfit.model.subject import Subject
 from streamfit.recording.forward_times import ForwardTimes, Jump
@@ -40,7 +40,7 @@ class Fitted:
     keypoints: np.ndarray
     events: list[dict[str, Any]]
     steps: list[dict[str, Any]]
-    views: list[tuple[Arrival, ...]]
+    views: list[tuple[View, ...]]
     subject: Subject
     seconds: np.ndarray
     rejected: dict[str, int]
@@ -52,21 +52,22 @@ def fit_recording(
     recording: Recording, skeleton: Skeleton, subject: Subject, lag: float, show: ProgressCallback
 ) -> Fitted:
     """Run the live engine over a recording."""
-    live = recording.live(skeleton, subject, lag)
+    engine = recording.engine(skeleton, subject, lag)
     show("compiling", 0.0)
-    live.prepare()
+    engine.prepare()
     answers: dict[str, list[dict[str, Any]]] = defaultdict(list)
     views, seconds, times = [], [], ForwardTimes()
-    for instant in recording.played(live, show, times):
+    for instant in recording.played(engine, show, times):
         started = time.perf_counter()
-        solved = list(chain.from_iterable(live.solve(instant)))
+        solved = list(chain.from_iterable(engine.solve([instant])))
         seconds.append(time.perf_counter() - started)
         views.append(instant.views)
-        for topic, payload in solved:
-            answers[topic.partition("/")[0]].append(payload)
-    for topic, payload in chain.from_iterable(live.finish()):
-        answers[topic.partition("/")[0]].append(payload)
-    counts = dict(live.rejected) | {"fit_failed": live.fits.failures, "too_late": live.fits.too_late}
+        for answer in solved:
+            answers[answer.kind].append(answer.payload)
+    for answer in chain.from_iterable(engine.finish()):
+        answers[answer.kind].append(answer.payload)
+    snapshot = engine.snapshot()
+    counts = dict(snapshot.rejected) | {"fit_failed": snapshot.fit.failures, "too_late": snapshot.fit.too_late}
     return Fitted(
         kinematics=_motion(answers["kinematics"], skeleton),
         smoothed=_motion(answers["smoothed"], skeleton),
@@ -74,7 +75,7 @@ def fit_recording(
         events=answers["gait"],
         steps=answers["steps"],
         views=views,
-        subject=live.fits.subjects.get(recording.person, subject),
+        subject=snapshot.fit.subjects.get(recording.person, subject),
         seconds=np.array(seconds),
         rejected={reason: count for reason, count in counts.items() if count},
         jumps=times.jumps,

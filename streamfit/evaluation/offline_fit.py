@@ -10,7 +10,6 @@ from streamfit.engine.frame_assembler import Instant
 from streamfit.estimation.batch.result import finish
 from streamfit.estimation.batch.smooth import fit_offline
 from streamfit.estimation.batch.trial import Trial
-from streamfit.estimation.estimate import View
 from streamfit.estimation.init.initial_scale import measured_subject
 from streamfit.evaluation.live_fit import Fitted, Motion
 from streamfit.evaluation.offline_gait import gait_of
@@ -24,9 +23,9 @@ from streamfit.terminal import ProgressCallback
 
 def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: ProgressCallback) -> Fitted:
     """Fit a recording with all its instants at once. Instants that no view is near are left out. InputError."""
-    live = recording.live(skeleton, subject)
+    engine = recording.engine(skeleton, subject)
     times = ForwardTimes()
-    instants = list(recording.played(live, show, times))
+    instants = list(recording.played(engine, show, times))
     trial = _trial(recording, instants)
     subject = measured_subject(trial, skeleton, recording.keypoints, subject)
     started = time.perf_counter()
@@ -41,16 +40,16 @@ def fit_whole(recording: Recording, skeleton: Skeleton, subject: Subject, show: 
         kinematics=Motion(movement.t[near], q, np.full(q.shape, np.nan), state),
         smoothed=None,
         keypoints=movement.keypoints[near],
-        events=[answers.gait(*whole, one, last, ground)[1] for one in found if isinstance(one, FootEvent)],
-        steps=[answers.steps(*whole, one)[1] for one in found if isinstance(one, Step)],
+        events=[answers.gait(*whole, one, last, ground).payload for one in found if isinstance(one, FootEvent)],
+        steps=[answers.steps(*whole, one).payload for one in found if isinstance(one, Step)],
         views=[i.views for i in instants],
         subject=subject,
         seconds=np.array([seconds]),
-        rejected=dict(live.rejected),
+        rejected=dict(engine.snapshot().rejected),
         jumps=times.jumps,
     )
 
 
 def _trial(recording: Recording, instants: Sequence[Instant]) -> Trial:
-    views = [(i.t, [View(view.camera, view.t, view.xyc) for view in i.views]) for i in instants]
+    views = [(i.t, list(i.views)) for i in instants]
     return Trial(recording.name, recording.rig, views)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from streamfit.engine.engine import IngestSettings, LiveSession
+from streamfit.engine.engine import Engine, IngestSettings
 from streamfit.engine.frame_assembler import Instant
+from streamfit.engine.setup import Setup
 from streamfit.errors import InputError
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
@@ -71,7 +72,7 @@ class Recording:
 
     def played(
         self,
-        live: LiveSession,
+        engine: Engine,
         show: ProgressCallback = lambda what, share: None,
         times: ForwardTimes | None = None,
     ) -> Iterator[Instant]:
@@ -79,15 +80,14 @@ class Recording:
 
         Their times increase: see `ForwardTimes`, which `times` is for those who want to know of jumps.
         """
-        yield from map((times or ForwardTimes()).of, self._as_sent(live, show))
+        yield from map((times or ForwardTimes()).of, self._as_sent(engine, show))
 
-    def _as_sent(self, live: LiveSession, show: ProgressCallback) -> Iterator[Instant]:
+    def _as_sent(self, engine: Engine, show: ProgressCallback) -> Iterator[Instant]:
         for done, (message, arrival) in enumerate(self._shifted(), start=1):
-            yield from _timed_out(live, arrival)
-            live.feed(self._used(message), arrival)
-            yield from live.due(arrival)
+            yield from _timed_out(engine, arrival)
+            yield from engine.take(self._used(message), arrival).instants
             show(f"playing {self.name}", min(1.0, done / self.messages))
-        yield from live.flush()
+        yield from engine.flush().instants
 
     def _shifted(self) -> Iterator[tuple[KeypointsMessage, float]]:
         """The messages and their arrivals, those of cameras with an offset apart and moved by it.
@@ -111,9 +111,10 @@ class Recording:
                 moved = tuple(v if v.t is None else replace(v, t=v.t + seconds) for v in views)
                 yield replace(message, t=message.t + seconds, views=moved), arrival + later
 
-    def live(self, skeleton: Skeleton, subject: Subject, lag: float = 0.1) -> LiveSession:
+    def engine(self, skeleton: Skeleton, subject: Subject, lag: float = 0.1) -> Engine:
         """A live engine for this person, as the daemon makes one."""
-        return LiveSession(self.name, skeleton, self.rig, self.keypoints, subject, IngestSettings(wait=PATIENCE), lag)
+        setup = Setup(skeleton, self.rig, self.keypoints, subject)
+        return Engine(self.name, setup, IngestSettings(wait=PATIENCE), lag)
 
     def _used(self, message: KeypointsMessage) -> KeypointsMessage:
         views = [v for v in message.views if v.person == self.person and v.camera in self.rig.names]
@@ -216,10 +217,10 @@ def _messages(file: SessionFile, unreadable: Counter[str]) -> Iterator[tuple[Key
             yield message, log_time / 1e9
 
 
-def _timed_out(live: LiveSession, now: float) -> Iterator[Instant]:
+def _timed_out(engine: Engine, now: float) -> Iterator[Instant]:
     """The instants that the daemon would have answered before `now`, each at its own deadline."""
-    while (deadline := live.next_deadline()) is not None and deadline <= now:
-        yield from live.due(deadline)
+    while (deadline := engine.deadline()) is not None and deadline <= now:
+        yield from engine.due(deadline).instants
 
 
 def _refusal(view: ViewMessage, rig: Rig, keypoints: KeypointSet) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 from streamfit.errors import InputError
 from streamfit.estimation.batch.result import Progress
 from streamfit.estimation.batch.trial import Trial
-from streamfit.estimation.estimate import View
 from streamfit.estimation.init.clock_search import TOGETHER, Clock, clocks_of
 from streamfit.model import Skeleton
 from streamfit.model.subject import Subject
@@ -114,10 +113,7 @@ def _as_options(found: Mapping[str, float]) -> str:
 def _load(recording: Recording, skeleton: Skeleton) -> tuple[Trial, tuple[str, ...]]:
     """The trial, and a line about each jump of its times."""
     times = ForwardTimes(closes_up=True)
-    live = recording.live(skeleton, Subject.generic(skeleton, recording.keypoints))
-    instants = [
-        (instant.t, [View(view.camera, view.t, view.xyc) for view in instant.views])
-        for instant in recording.played(live, times=times)
-    ]
+    live = recording.engine(skeleton, Subject.generic(skeleton, recording.keypoints))
+    instants = [(instant.t, list(instant.views)) for instant in recording.played(live, times=times)]
     said = tuple(f"{recording.file.path.name}: {line}" for line in said_of(times.jumps))
     return Trial(recording.name, recording.rig, instants), said

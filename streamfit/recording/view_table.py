@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 
-from streamfit.engine.frame_assembler import Arrival
+from streamfit.estimation.estimate import View
 from streamfit.estimation.factors.reprojection import Noise
 from streamfit.estimation.init.triangulate import triangulate
 from streamfit.estimation.quality.metrics import Consistency, geometric_consistency
@@ -45,7 +45,7 @@ class Sightings:
         return Consistency(np.concatenate([block.error for block in blocks]), blocks[0].width)
 
 
-def sightings(t: np.ndarray, views: Sequence[Arrival], cameras: int) -> Sightings:
+def sightings(t: np.ndarray, views: Sequence[View], cameras: int) -> Sightings:
     """Each view in the row of the instant (T,) nearest to it; a second one of its camera there has another row."""
     at = np.array([view.t for view in views])
     nearest = np.searchsorted((t[1:] + t[:-1]) / 2, at)

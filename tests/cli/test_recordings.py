@@ -72,7 +72,7 @@ def test_what_a_real_detector_exchanges_is_found(recordings, skeleton, monkeypat
     seen = {}
     for recording in (one, other):
         index = [recording.keypoints.names.index(name) for name in legs]
-        live = recording.live(skeleton, Subject.generic(skeleton, recording.keypoints))
+        live = recording.engine(skeleton, Subject.generic(skeleton, recording.keypoints))
         for instant in recording.played(live):
             for view in instant.views:
                 seen[recording.name, view.camera, round(instant.t, 3)] = view.xyc[index]

@@ -2,15 +2,17 @@
 
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from daemon_process import CONFIGS
-from fake_tracker import FakeTracker
+from fake_solver import FakeSolver
 from standing import standing_views
 from watched_session import WatchedSession, recorded
 
 from streamfit.daemon.monitoring.checks import LATENCY, WINDOW, Condition
+from streamfit.estimation.live.clock_sync import ClockReading, Clocks
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
 from streamfit.protocol.ingest import KeypointsMessage, ViewMessage
@@ -24,12 +26,16 @@ class Room:
     """The example's four cameras, each with a detector of its own; `every` camera sends each so many instants."""
 
     def __init__(self, skeleton: Skeleton) -> None:
-        self.watched = WatchedSession(skeleton, RIG, COCO, FakeTracker)
+        self.watched = WatchedSession(skeleton, RIG, COCO, FakeSolver)
         self.every = dict.fromkeys(RIG.names, 1)
         self.ahead = dict.fromkeys(RIG.names, 0.0)
         self.keypoints = 17
         self._standing = {view["camera"]: view["xyc"] for view in standing_views(RIG, COCO)}
         self._frames = count()
+
+    def finds(self, **found: Any) -> None:
+        """Let the fits say so from now on."""
+        self.watched.pretended = found
 
     def run(self, seconds: float) -> dict[str, str]:
         """Go on for so long; the alarms at the end."""
@@ -51,6 +57,13 @@ def room(skeleton: Skeleton) -> Room:
     room = Room(skeleton)
     assert room.run(4.0) == {}
     return room
+
+
+def applying(offset: float) -> ClockReading:
+    """Clocks of which the third camera's is corrected by so much, s."""
+    clocks = Clocks(4)
+    clocks.applied[2] = offset
+    return clocks.reading()
 
 
 def heals(room: Room, seconds: float = 3.0) -> None:
@@ -101,12 +114,11 @@ def test_a_camera_whose_clock_is_set(room: Room) -> None:
 
 
 def test_a_clock_that_is_a_little_off(room: Room) -> None:
-    clocks = room.watched.live.fits.clocks
-    clocks.applied[2] = 0.034
+    room.finds(clocks=applying(0.034))
     assert room.run(3.0)["clock cam_03"].startswith("cam_03: its clock is 34 ms behind the others'")
-    clocks.applied[2] = 0.015  # below the limit, but not clearly
+    room.finds(clocks=applying(0.015))  # below the limit, but not clearly
     assert list(room.run(3.0)) == ["clock cam_03"]
-    clocks.applied[2] = 0.0
+    room.finds()
     heals(room)
 
 
@@ -132,7 +144,7 @@ def test_views_that_cannot_be_used(room: Room) -> None:
 
 def test_instants_skipped_and_fits_that_fail(room: Room) -> None:
     room.watched.session.backlog.skipped += 7
-    room.watched.live.fits.failures += 2
+    room.finds(failures=2)
     told = room.run(0.5)
     assert told["skipped"].startswith("7 instants skipped in the last 5 s")
     assert told["failures"].startswith("2 fits failed")
@@ -140,10 +152,10 @@ def test_instants_skipped_and_fits_that_fail(room: Room) -> None:
 
 
 def test_a_person_lost(room: Room) -> None:
-    room.watched.live.fits.states["1"] = "lost"
+    room.finds(states={"1": "lost"})
     told = room.run(4.5)
     assert told == {"lost 1": "person 1 lost for 4 s: out of sight of two cameras?"}
-    room.watched.live.fits.states["1"] = "tracking"
+    room.finds()
     heals(room)
 
 

@@ -15,7 +15,7 @@ from streamfit.daemon.scheduling.background_compile import COMPILE_BACKOFF, prep
 
 def engine(recipe: Callable[[], Any]) -> Any:
     """One that counts how often it is prepared, and how it is made elsewhere."""
-    made = SimpleNamespace(prepared=0, fits=SimpleNamespace(recipe=lambda: recipe))
+    made = SimpleNamespace(prepared=0, recipe=lambda: recipe)
 
     def note() -> None:
         made.prepared += 1
@@ -56,13 +56,13 @@ def test_who_comes_meanwhile_is_spared_from_then_on(monkeypatch: pytest.MonkeyPa
 
 
 async def test_nothing_is_compiled_elsewhere_where_nobody_is() -> None:
-    alone = engine(partial(str, "has no warm_up"))
+    alone = engine(partial(int, "no number"))
     await prepare(alone, others=lambda: False)
     assert alone.prepared == 1
 
 
 async def test_what_cannot_be_compiled_elsewhere_is_compiled_here(caplog: pytest.LogCaptureFixture) -> None:
-    one_with_a_recipe_that_fails = engine(partial(str, "has no warm_up"))
+    one_with_a_recipe_that_fails = engine(partial(int, "no number"))
     with caplog.at_level(logging.WARNING):
         await prepare(one_with_a_recipe_that_fails, others=lambda: True)
     assert one_with_a_recipe_that_fails.prepared == 1

@@ -5,11 +5,12 @@ import pytest
 
 from streamfit.daemon.monitoring.status import _fps
 from streamfit.daemon.scheduling.backlog import MAX_INSTANTS, MAX_VIEWS, Backlog
-from streamfit.engine.frame_assembler import Arrival, Instant
+from streamfit.engine.frame_assembler import Instant
+from streamfit.estimation.estimate import View
 
 
 def instant(t: float) -> Instant:
-    return Instant(t, (Arrival(0, "0", t, np.zeros((1, 3)), t),), t)
+    return Instant(t, (View(0, t, np.zeros((1, 3)), "0", t),), t)
 
 
 def test_the_oldest_make_way_and_leave_their_views() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from daemon_process import CONFIGS, Client, DaemonProcess, assert_went_on, wait_until
-from fake_tracker import FAIL, NOT_FINITE
+from fake_solver import FAIL, NOT_FINITE
 from standing import standing_views
 
 from streamfit.model import KeypointSet

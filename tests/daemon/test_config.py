@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamfit.daemon.config import Config, load_config
-from streamfit.daemon.sessions.setup import changed_setup, load_setup
+from streamfit.daemon.sessions.load_setup import changed_setup, load_setup
 from streamfit.errors import InputError
 from streamfit.transport.curve import make_keys
 
@@ -31,7 +31,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
             "stature": None,
             "skeleton": "rajagopal",
         },
-        "fit": {"lag": 0.1},
+        "fit": {"solver": "window", "lag": 0.1},
         "record": {"directory": "", "rotate_mb": 1024},
         "state": {"directory": ""},
     }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import zmq
 from daemon_process import CONFIGS, REAL, Client, DaemonProcess, assert_went_on, config_text, daemon, wait_until
-from fake_tracker import SLOW, SLOWNESS, TURNS
+from fake_solver import SLOW, SLOWNESS, TURNS
 from standing import standing_views
 
 from streamfit.model import KeypointSet

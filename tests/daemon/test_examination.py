@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from daemon_process import CONFIGS
-from fake_tracker import FakeTracker
+from fake_solver import FakeSolver
 from standing import standing_views
 from watched_session import WatchedSession, recorded
 
@@ -36,7 +36,7 @@ COCO = KeypointSet.load("coco17")
 )
 def test_the_cause_of_a_fault(skeleton: Skeleton, faults: Path, name: str, key: str | None, within: float) -> None:
     rig, keypoints, messages = recorded(faults / f"{name}.mcap")
-    watched = WatchedSession(skeleton, rig, keypoints, FakeTracker)
+    watched = WatchedSession(skeleton, rig, keypoints, FakeSolver)
     first = None
     for arrival, message in messages():
         first = arrival if first is None else first
@@ -49,7 +49,7 @@ def test_the_cause_of_a_fault(skeleton: Skeleton, faults: Path, name: str, key: 
 
 def walks(change: float = 1.0, several: bool = False, unit: float = 1.0) -> WatchedSession:
     """A session of three seconds whose pixels are so many times as large and whose times are in other units."""
-    watched = WatchedSession(Skeleton.load(), RIG, COCO, FakeTracker)
+    watched = WatchedSession(Skeleton.load(), RIG, COCO, FakeSolver)
     for frame in range(round(3.0 * RATE)):
         t = frame / RATE
         seen = standing_views(RIG, COCO, place=0.2 * np.sin(t))

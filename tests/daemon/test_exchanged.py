@@ -9,8 +9,8 @@ from standing import standing_views
 from streamfit.daemon.monitoring.checks import Growth, session_conditions
 from streamfit.daemon.monitoring.status import session_status
 from streamfit.daemon.sessions.session import Session
-from streamfit.daemon.sessions.setup import Setup
-from streamfit.engine.engine import IngestSettings, LiveSession
+from streamfit.engine.engine import Engine, IngestSettings
+from streamfit.engine.setup import Setup
 from streamfit.estimation.quality.check_sides import mirrored
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
@@ -25,9 +25,9 @@ def test_a_camera_with_left_and_right_exchanged_is_named(skeleton: Skeleton, eve
     """In all of its views for three seconds, it is an alarm; in every tenth it is only counted."""
     rig = Rig.load(Path(__file__).parents[2] / "configs" / "cameras.toml")
     keypoints = KeypointSet.load("coco17")
-    subject = Subject.generic(skeleton, keypoints)
     mirror = mirrored(keypoints)
-    live = LiveSession("s", skeleton, rig, keypoints, subject, IngestSettings("triggered", 0.02))
+    setup = Setup(skeleton, rig, keypoints, Subject.generic(skeleton, keypoints))
+    engine = Engine("s", setup, IngestSettings("triggered", 0.02))
     views = standing_views(rig, keypoints)
     for i in range(int(3 * RATE)):
         t = i / RATE
@@ -36,10 +36,10 @@ def test_a_camera_with_left_and_right_exchanged_is_named(skeleton: Skeleton, eve
             ViewMessage(v["camera"], None, "0", np.array(v["xyc"])[mirror] if v["camera"] in exchanged else v["xyc"])
             for v in views
         ]
-        live.feed(KeypointsMessage("s", t, None, tuple(seen)), t)
-        for instant in live.due(t + 0.02):
-            list(live.solve(instant))
-    session = Session("s", Setup(skeleton, rig, keypoints, subject), live, lambda: None)
+        due = engine.take(KeypointsMessage("s", t, None, tuple(seen)), t).instants
+        for instant in due + engine.due(t + 0.02).instants:
+            list(engine.solve([instant]))
+    session = Session("s", setup, engine, lambda: None)
     shares = {name: camera["exchanged"] for name, camera in session_status(session)["cameras"].items()}
     assert shares.pop("cam_03") == pytest.approx((1 - np.exp(-1)) / every, rel=0.3)
     assert set(shares.values()) == {0.0}

@@ -21,17 +21,18 @@ NONSENSE = tuple(f"garbage-tracking/{kind}" for kind in ("normalised", "centimet
 def played(file: Path, skeleton: Skeleton, everybody: bool = False, most: int | None = None) -> dict[str, list[Any]]:
     """What a session answers to a recording, by kind of topic; of one person or of all who are in it."""
     recording = open_recording(file, skeleton)
-    live = recording.live(skeleton, Subject.generic(skeleton, recording.keypoints))
+    engine = recording.engine(skeleton, Subject.generic(skeleton, recording.keypoints))
     if everybody:
         object.__setattr__(recording, "_used", lambda message: message)
     out = defaultdict(list)
-    for instant in islice(recording.played(live), most):
-        for topic, payload in chain.from_iterable(live.solve(instant)):
-            out[topic.partition("/")[0]].append(payload)
-    for topic, payload in chain.from_iterable(live.finish()):
-        out[topic.partition("/")[0]].append(payload)
-    assert live.fits.failures == 0
-    assert not live.rejected
+    for instant in islice(recording.played(engine), most):
+        for answer in chain.from_iterable(engine.solve([instant])):
+            out[answer.kind].append(answer.payload)
+    for answer in chain.from_iterable(engine.finish()):
+        out[answer.kind].append(answer.payload)
+    snapshot = engine.snapshot()
+    assert snapshot.fit.failures == 0
+    assert not snapshot.rejected
     return out
 
 

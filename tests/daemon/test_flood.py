@@ -21,7 +21,7 @@ import pytest
 import zmq
 import zmq.asyncio
 from daemon_process import Client, DaemonProcess, config_text, daemon, wait_until
-from fake_tracker import SLOW
+from fake_solver import SLOW
 
 from benchmarks.lib.mutations import control_seeds, ingest_seeds, mutations
 from streamfit.daemon.monitoring import status

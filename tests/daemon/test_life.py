@@ -18,7 +18,7 @@ from daemon_process import (
     daemon,
     wait_until,
 )
-from fake_tracker import SLOW
+from fake_solver import SLOW
 
 from streamfit.recording.mcap_file import read_session
 

@@ -12,8 +12,9 @@ from daemon_process import CONFIGS, Client, DaemonProcess, assert_went_on, wait_
 
 from streamfit.daemon.sessions.progress import Progress
 from streamfit.daemon.sessions.recalibration import Job, Recalibration
-from streamfit.engine.frame_assembler import Arrival, Instant
+from streamfit.engine.frame_assembler import Instant
 from streamfit.engine.history import MAX_BYTES, MAX_SECONDS, History
+from streamfit.estimation.estimate import View
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
 from streamfit.sim.detector import detect
@@ -108,7 +109,7 @@ def test_a_calibration_that_cannot_be_is_refused_or_fails_in_words(real_daemon: 
 
 
 def instant(t: float, *persons: str, points: int = 17) -> Instant:
-    views = [Arrival(c, p, t, np.zeros((points, 3), np.float32), t) for c in range(2) for p in persons]
+    views = [View(c, t, np.zeros((points, 3), np.float32), p, t) for c in range(2) for p in persons]
     return Instant(t, tuple(views), t)
 
 

@@ -14,7 +14,7 @@ from daemon_process import CONFIGS, until
 from streamfit.daemon.config import load_config
 from streamfit.daemon.sessions import recording
 from streamfit.daemon.sessions.recording import Recording, RecordSettings, record_settings
-from streamfit.daemon.sessions.setup import Setup
+from streamfit.engine.setup import Setup
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
 from streamfit.model.subject import Subject

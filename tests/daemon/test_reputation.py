@@ -6,7 +6,7 @@ from collections.abc import Hashable
 import numpy as np
 import pytest
 from daemon_process import CONFIGS
-from fake_tracker import FakeTracker
+from fake_solver import FakeSolver
 from watched_session import WatchedSession
 
 from streamfit.daemon.net.reputation import ENOUGH, FORGOTTEN, MAX_SENDERS, Sender, Senders
@@ -68,7 +68,7 @@ def test_the_senders_remembered_are_bounded_and_those_heard_of_late_stay():
 
 async def test_a_session_is_whose_messages_can_be_read_as_long_as_such_come(skeleton: Skeleton) -> None:
     session = WatchedSession(
-        skeleton, Rig.load(CONFIGS / "cameras.toml"), KeypointSet.load("coco17"), FakeTracker
+        skeleton, Rig.load(CONFIGS / "cameras.toml"), KeypointSet.load("coco17"), FakeSolver
     ).session
     good, bad, began = Sender("b"), heard(100 * "x"), time.monotonic()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from daemon_process import Client, DaemonProcess, Starter, config_text, wait_until
-from fake_tracker import HANG, SLOW
+from fake_solver import HANG, SLOW
 
 ROOT = Path(__file__).parents[2]
 EXPOSED = 20  # tenths of what systemd-analyze calls exposure: of 10 the most, 9.6 without any hardening

@@ -27,7 +27,7 @@ class Patient:
         self.load: list[Load] = []
         self.answered = asyncio.Event()
         self.log = [] if log is None else log
-        self.live = SimpleNamespace(solve=self.solve, finish=self.finish, fits=SimpleNamespace(failures=0))
+        self.engine, self.lost = SimpleNamespace(solve=self.solve, finish=self.finish), 0
         self._count = stages
 
     def put(self, *times: float) -> None:
@@ -35,7 +35,7 @@ class Patient:
         for t in times:
             self.backlog.put(Instant(t=t, views=(), arrival=0.0))
 
-    def solve(self, *instants, load):
+    def solve(self, instants, load):
         self.load.append(load)
         for _ in range(self._count):
             time.sleep(WORK)
@@ -69,7 +69,7 @@ async def loads(pause: float, turns: int, at_once: int = 1) -> list[Load]:
         await asyncio.sleep(pause)
     running.cancel()
     solver.close()
-    assert session.live.fits.failures == 0
+    assert session.lost == 0
     return session.load
 
 
@@ -101,7 +101,7 @@ async def test_who_comes_while_many_persons_of_another_session_are_answered_wait
     assert log[-1] == "end of many"
     assert log.count("many") == 8
     assert 1 <= log.index("one") <= 4
-    assert many.live.fits.failures == one.live.fits.failures == 0
+    assert many.lost == one.lost == 0
 
 
 async def test_a_suspect_session_hardly_gets_a_turn_while_another_is_in_use_and_all_of_them_when_that_is_gone():

@@ -5,7 +5,6 @@ import itertools
 import json
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 import zmq
 from daemon_process import Client, DaemonProcess, config_text, daemon, until, wait_until
-from fake_tracker import AHEAD, CLOCKS
+from fake_solver import AHEAD, CLOCKS
 
 from streamfit.daemon.config import Config, load_config
 from streamfit.daemon.monitoring.status import Health
@@ -28,7 +27,6 @@ from streamfit.daemon.sessions.state_store import NAME, Kept, StateStore, state_
 from streamfit.daemon.web.page_feed import PageFeed
 from streamfit.demo.processes import free_addresses
 from streamfit.errors import InputError
-from streamfit.estimation.live.clock_sync import ClockState
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.subject import Subject
 from streamfit.recording.mcap_file import read_session
@@ -133,12 +131,9 @@ async def test_a_disk_that_fails_is_an_alarm_until_it_is_mended(tmp_path: Path) 
     keeper = Checkpoint(written(tmp_path), health)
     sessions: Any = SimpleNamespace(by_name={}, setup=None)
 
-    async def call(function: Callable[[], ClockState]) -> ClockState:
-        return function()
-
     folder, gone = tmp_path / "kept", tmp_path / "gone"
     folder.rename(gone)
-    keeping = asyncio.create_task(keeper.run(sessions, call, lambda: next(bounds)))
+    keeping = asyncio.create_task(keeper.run(sessions, lambda: next(bounds)))
     await until(lambda: health.alarms)
     assert "No such file" in health.alarms["state"]
     gone.rename(folder)

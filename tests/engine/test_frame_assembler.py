@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from streamfit.engine import frame_assembler
-from streamfit.engine.frame_assembler import Arrival, FrameAssembler, Instant, Sync
+from streamfit.engine.frame_assembler import FrameAssembler, Instant, Sync
+from streamfit.estimation.estimate import View
 
 XYC = np.zeros((1, 3))
 PERIOD = 0.01
@@ -19,7 +20,7 @@ class Sender:
         self.dropped: dict[str, int] = {}
 
     def send(self, views: list[tuple[int, float]], now: float, t: float | None = None, person: str = "0") -> None:
-        arrivals = [Arrival(camera, person, at, XYC, now) for camera, at in views]
+        arrivals = [View(camera, at, XYC, person, now) for camera, at in views]
         message_t = t if t is not None else views[0][1]
         for reason, count in self.assembler.add(message_t, arrivals, now).items():
             self.dropped[reason] = self.dropped.get(reason, 0) + count
@@ -135,7 +136,7 @@ def test_a_view_that_comes_twice_is_used_once() -> None:
 
 def test_two_persons_in_one_picture_are_no_duplicates() -> None:
     sender = Sender(1)
-    arrivals = [Arrival(0, person, 0.0, XYC, 0.0) for person in ("a", "b")]
+    arrivals = [View(0, 0.0, XYC, person, 0.0) for person in ("a", "b")]
     assert not sender.assembler.add(0.0, arrivals, 0.0)
     assert [v.person for v in sender.assembler.due(0.0)[0].views] == ["a", "b"]
 

@@ -21,7 +21,7 @@ from streamfit.recording.trials import load_trial
 
 def played(path: Path, skeleton: Skeleton) -> tuple[np.ndarray, list[str]]:
     recording, times = open_recording(path, skeleton), ForwardTimes()
-    live = recording.live(skeleton, Subject.generic(skeleton, recording.keypoints))
+    live = recording.engine(skeleton, Subject.generic(skeleton, recording.keypoints))
     t = np.array([instant.t for instant in recording.played(live, times=times)])
     return t, said_of(times.jumps)
 
@@ -119,7 +119,7 @@ def test_offsets_are_added_to_the_times_of_their_cameras(tmp_path: Path, skeleto
         *((message(t - 0.4, BOTH[1]), t) for t in sent[10:]),
     )
     recording = open_recording(path, skeleton, offsets=["cam_02=0.4"])
-    live = recording.live(skeleton, Subject.generic(skeleton, recording.keypoints))
+    live = recording.engine(skeleton, Subject.generic(skeleton, recording.keypoints))
     instants = list(recording.played(live))
     # that there is a second camera is known from its first view on
     assert [len(i.views) for i in instants] == [1] * 11 + [3] + [2] * 38

@@ -116,7 +116,7 @@ def test_a_subject_whose_cameras_were_started_apart_brings_their_clocks(late: Pa
     generic = Subject.generic(skeleton, recording.keypoints)
     clock = np.array([0.002, 0.0, -0.401, 0.0, 0.0])
     subject = Subject(**(vars(generic) | {"refined": (RefinedRig(("late",), recording.rig, recording.rig, clock),)}))
-    live = recording.live(skeleton, subject)
+    live = recording.engine(skeleton, subject)
     instants = list(recording.played(live))
     assert len([i for i in instants if len(i.views) == 5]) > 120
     apart = [abs(v.t - i.t) for i in instants for v in i.views]

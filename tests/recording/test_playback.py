@@ -15,7 +15,7 @@ from streamfit.recording.playback import Recording, open_recording
 
 
 def instants(recording: Recording, skeleton: Skeleton) -> list[Instant]:
-    return list(recording.played(recording.live(skeleton, Subject.generic(skeleton, recording.keypoints))))
+    return list(recording.played(recording.engine(skeleton, Subject.generic(skeleton, recording.keypoints))))
 
 
 def test_every_instant_of_a_recording(tmp_path: Path, skeleton: Skeleton, keypoints: KeypointSet) -> None:

@@ -3,19 +3,19 @@
 import numpy as np
 from simulated import project, rig
 
-from streamfit.engine.frame_assembler import Arrival
+from streamfit.estimation.estimate import View
 from streamfit.recording.view_table import points_at, sightings
 
 POINTS = np.array([[0.1, 0.2, 1.0], [-0.3, 0.1, 0.5], [0.0, 0.0, 1.6]])
 ALONG = np.array([0.2, 0.0, 0.0])
 
 
-def views(shift: float = 0.0, t: float = 0.0, points: np.ndarray = POINTS) -> list[Arrival]:
+def views(shift: float = 0.0, t: float = 0.0, points: np.ndarray = POINTS) -> list[View]:
     """What every camera sees of the points, its x moved by `shift` px."""
     out = []
     for index, camera in enumerate(rig().cameras):
         pixels = project(camera, points) + np.array([shift, 0.0])
-        out.append(Arrival(index, "0", t, np.column_stack([pixels, np.full(len(points), 0.9)]), t))
+        out.append(View(index, t, np.column_stack([pixels, np.full(len(points), 0.9)]), "0", t))
     return out
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
 
-from streamfit.engine.engine import IngestSettings, LiveSession
-from streamfit.estimation.estimate import Estimate, Load
-from streamfit.estimation.live.tracker import Sighting
+from streamfit.engine.engine import Engine, IngestSettings
+from streamfit.engine.setup import Setup
+from streamfit.estimation.estimate import Estimate, Load, Sighting
+from streamfit.estimation.live_solver import ClockEvidence
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
 from streamfit.model.subject import Subject
@@ -20,7 +21,7 @@ from streamfit.sim.room import room
 
 
 class Knowing:
-    """A tracker that knows the trajectory."""
+    """The state of a solver that knows the trajectory."""
 
     since, too_late, exchanged = 0.0, 0, np.zeros(1)
     subject: Any = None
@@ -39,36 +40,51 @@ class Knowing:
     def at(self, t: float) -> tuple[np.ndarray, np.ndarray]:
         return self._spline(t), self._spline(t, 1)
 
-    def answer(self, instants: Sequence[Sighting], load: Load = Load.NORMAL) -> list[Estimate]:
-        self.until, _ = instants[-1]
-        q, qd = self.at(self.until)
+    def predict(self, t: float) -> None:
+        """Nobody asks."""
+
+
+class KnowingSolver:
+    """A solver whose only state knows."""
+
+    def __init__(self, state: Knowing) -> None:
+        self.state = state
+
+    def begin(self, subject: Subject) -> Knowing:
+        self.state.subject = subject
+        return self.state
+
+    def measure(
+        self, state: Knowing, instants: Sequence[Sighting], clocks: np.ndarray, load: Load = Load.NORMAL
+    ) -> tuple[Knowing, list[Estimate]]:
+        state.until, _ = instants[-1]
+        q, qd = state.at(state.until)
         none = np.zeros((0, 3))
-        return [Estimate(self.until, q, qd, 0 * q, 1.0, np.ones(1), 1, "tracking", none, np.zeros((0, 4)), none, 1.0)]
+        one = Estimate(state.until, q, qd, 0 * q, 1.0, np.ones(1), 1, "tracking", none, np.zeros((0, 4)), none, 1.0)
+        return state, [one]
 
-    def settled(self) -> list[Estimate]:
-        return []
+    def settle(self, state: Knowing) -> tuple[Knowing, list[Estimate], list[ClockEvidence]]:
+        return state, [], []
 
-    def finish(self) -> list[Estimate]:
-        return []
+    def finish(self, state: Knowing) -> tuple[Knowing, list[Estimate]]:
+        return state, []
 
 
 @pytest.fixture(scope="module")
 def published(walked, skeleton: Skeleton, keypoints: KeypointSet, subject: Subject) -> dict[str, list[dict[str, Any]]]:
     """The payloads by kind of topic."""
     rig: Rig = room()
-    live = LiveSession(
-        "s", skeleton, rig, keypoints, subject, IngestSettings("triggered"), 0.1, lambda *_, **__: Knowing(walked.q)
-    )
+    setup = Setup(skeleton, rig, keypoints, subject)
+    engine = Engine("s", setup, IngestSettings("triggered"), solver=lambda *_: KnowingSolver(Knowing(walked.q)))
     xyc = np.ones((len(keypoints.names), 3))
     out: dict[str, list[dict[str, Any]]] = {"gait": [], "steps": [], "kinematics": []}
     for i in range(len(walked.q)):
         t = i / RATE
-        live.feed(KeypointsMessage("s", t, None, (ViewMessage(rig.names[0], None, "0", xyc, 0),)), t)
-        for instant in live.due(t + 0.5):
-            for topic, payload in chain.from_iterable(live.solve(instant)):
-                kind, session, person = topic.split("/")
-                assert (session, person) == ("s", "0")
-                out.setdefault(kind, []).append(payload)
+        due = engine.take(KeypointsMessage("s", t, None, (ViewMessage(rig.names[0], None, "0", xyc, 0),)), t).instants
+        for instant in due + engine.due(t + 0.5).instants:
+            for answer in chain.from_iterable(engine.solve([instant])):
+                assert (answer.session, answer.person) == ("s", "0")
+                out.setdefault(answer.kind, []).append(answer.payload)
     return out
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from fake_tracker import FakeTracker
+from fake_solver import FakeSolver
 
 from streamfit.daemon import app
 from streamfit.daemon.net import sockets
@@ -15,7 +15,7 @@ SHALLOW = 100  # messages
 
 def run_fake(config: Path) -> int:
     """Run it in this process; the exit code."""
-    app.serve = partial(app.serve, tracker_factory=FakeTracker)
+    app.serve = partial(app.serve, solver=FakeSolver)
     return app.run(config)
 
 

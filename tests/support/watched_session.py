@@ -1,16 +1,20 @@
 """A session in time that is told, not waited for, with its alarms."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from streamfit.daemon.monitoring.alarms import Watched
 from streamfit.daemon.monitoring.checks import session_conditions
 from streamfit.daemon.monitoring.examination import Examination
 from streamfit.daemon.sessions.session import Session
-from streamfit.daemon.sessions.setup import Setup
-from streamfit.engine.engine import IngestSettings, LiveSession
-from streamfit.engine.person_pipelines import TrackerFactory
-from streamfit.estimation.live.tracker import Tracker
+from streamfit.engine.engine import Engine
+from streamfit.engine.frame_assembler import Instant
+from streamfit.engine.setup import Setup
+from streamfit.engine.snapshot import EngineSnapshot
+from streamfit.estimation.live_solver import SolverFactory
+from streamfit.estimation.solvers import window_solver
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
 from streamfit.model.subject import Subject
@@ -23,14 +27,18 @@ LOOK = 0.25  # s
 class WatchedSession:
     """`now` is its time, s; `came` says when each alarm was told first, by key."""
 
-    def __init__(self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, tracker: TrackerFactory = Tracker) -> None:
+    def __init__(
+        self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, solver: SolverFactory = window_solver
+    ) -> None:
         self.now = self._looked = 0.0
         self.came: dict[str, float] = {}
         subject = Subject.generic(skeleton, keypoints)
-        self.live = LiveSession(
-            "s", skeleton, rig, keypoints, subject, IngestSettings(), tracker_factory=tracker, clock=lambda: self.now
-        )
-        self.session = Session("s", Setup(skeleton, rig, keypoints, subject), self.live, lambda: None)
+        setup = Setup(skeleton, rig, keypoints, subject)
+        self.engine = Engine("s", setup, solver=solver, clock=lambda: self.now)
+        self.pretended: dict[str, Any] = {}
+        """What the snapshots of the fits say instead of what was found."""
+        self.engine.snapshot = self._snapshot  # type: ignore[method-assign]
+        self.session = Session("s", setup, self.engine, lambda: None)
         self.session.opened = self.session.last_message = 0.0
         self._watched = Watched("s", examination=Examination(lambda job: job()))
 
@@ -43,24 +51,31 @@ class WatchedSession:
         """Time passes; instants are answered when they are due."""
         while self._looked + LOOK <= now:
             self._looked += LOOK
-            self._solve(self._looked)
+            self._pass_to(self._looked)
             causes = self._watched.examination.look(self.session, self.now)
             found = session_conditions(self.session, self._watched.told, self._watched.growth, self.now, causes)
             self._watched.take(found, self.now)
             for key in self._watched.told:
                 self.came.setdefault(key, self.now)
-        self._solve(now)
+        self._pass_to(now)
 
     def take(self, message: KeypointsMessage, arrival: float) -> None:
         """A message arrives."""
         self.pass_to(arrival)
         self.session.last_message, self.session.last_t = arrival, message.t
-        self.live.feed(message, arrival)
+        self._solve(self.engine.take(message, arrival).instants)
 
-    def _solve(self, now: float) -> None:
+    def _snapshot(self, now: float | None = None) -> EngineSnapshot:
+        true = Engine.snapshot(self.engine, now)
+        return replace(true, fit=replace(true.fit, **self.pretended))
+
+    def _pass_to(self, now: float) -> None:
         self.now = now
-        for instant in self.live.due(now):
-            list(self.live.solve(instant))
+        self._solve(self.engine.due(now).instants)
+
+    def _solve(self, instants: list[Instant]) -> None:
+        for instant in instants:
+            list(self.engine.solve([instant]))
 
 
 def recorded(path: Path) -> tuple[Rig, KeypointSet, Callable[[], Iterator[tuple[float, KeypointsMessage]]]]:

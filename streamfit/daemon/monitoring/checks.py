@@ -11,7 +11,9 @@ import numpy as np
 from streamfit.daemon.monitoring.examination import UNEXPLAINED
 from streamfit.daemon.monitoring.pace import Pace
 from streamfit.daemon.sessions.session import Session
+from streamfit.engine.snapshot import EngineSnapshot
 from streamfit.estimation.quality.check_inputs import Cause
+from streamfit.model.camera import Rig
 
 WINDOW = 5.0
 """s over which counts are compared."""
@@ -85,29 +87,31 @@ def session_conditions(
 
     `causes` are what its examination has found: what comes of them is not told beside them.
     """
-    named = list(_causes(session, growth, now, causes))
+    snapshot = session.engine.snapshot(now)
+    named = list(_causes(session, snapshot, growth, now, causes))
     yield from named
-    yield from _incoming(session, growth, now, bool(named))
-    cameras = session.live.assembler.cameras
-    sending = [i for i, camera in enumerate(cameras) if camera.active(now)]
+    yield from _incoming(session, snapshot, growth, now, bool(named))
+    sending = [i for i, camera in enumerate(snapshot.cameras) if camera.active]
     if sending:
-        yield from _missing_cameras(session, sending, now)
-        yield from _rates(session, sending, told, now)
+        yield from _missing_cameras(snapshot, sending, now)
+        yield from _rates(snapshot, sending, told)
     if sending and not named:
-        yield from _clocks(session, sending, told)
-        yield from _residuals(session, sending, told, growth, now)
-        yield from _exchanged(session, sending)
-        yield from _lost(session, sending)
-    yield from _answers(session, told, growth, now)
+        yield from _clocks(snapshot, sending, told)
+        yield from _residuals(session.engine.rig, snapshot, sending, told, growth, now)
+        yield from _exchanged(snapshot, sending)
+        yield from _lost(snapshot, sending)
+    yield from _answers(session, snapshot, told, growth, now)
     yield from _recording(session, growth, now)
 
 
-def _causes(session: Session, growth: Growth, now: float, found: Sequence[Cause]) -> Iterator[Condition]:
+def _causes(
+    session: Session, snapshot: EngineSnapshot, growth: Growth, now: float, found: Sequence[Cause]
+) -> Iterator[Condition]:
     """Why what comes in cannot be fitted as it is; at most one."""
     if (unit := growth.pace.unit(session.last_message, session.last_t)) is not None:
         what = f"capture times are in {unit}, not in seconds"
         yield Condition("time unit", what, "divide `t` before it is sent")
-    elif growth.of("several", session.live.several, now) >= SEVERAL:
+    elif growth.of("several", snapshot.several, now) >= SEVERAL:
         what = "several people are seen, and nobody says who is who"
         check = "send each person's name as `person`, the same in all cameras, or one person only"
         yield Condition("several", what, check)
@@ -117,40 +121,41 @@ def _causes(session: Session, growth: Growth, now: float, found: Sequence[Cause]
             yield Condition(key, cause.what, cause.check, camera=cause.camera)
 
 
-def _lost(session: Session, sending: list[int]) -> Iterator[Condition]:
-    fits = session.live.fits
-    for person, state in list(fits.states.items()):
+def _lost(snapshot: EngineSnapshot, sending: list[int]) -> Iterator[Condition]:
+    for person, state in snapshot.fit.states.items():
         if state == "lost":
             what, check = f"person {person} lost", "out of sight of two cameras?"
-            if fits.explained.get(person, np.nan) < UNEXPLAINED and len(sending) > 1:
+            if snapshot.fit.explained.get(person, np.nan) < UNEXPLAINED and len(sending) > 1:
                 check = "the body does not fit what the cameras see: check the subject or the stature, the keypoint set"
                 check += " and cameras.toml"
             yield Condition(f"lost {person}", what, check, 2.0, since=0.0)
 
 
-def _incoming(session: Session, growth: Growth, now: float, explained: bool) -> Iterator[Condition]:
-    live = session.live
-    counts = {reason: growth.of(f"rejected {reason}", count, now) for reason, count in list(live.rejected.items())}
+def _incoming(
+    session: Session, snapshot: EngineSnapshot, growth: Growth, now: float, explained: bool
+) -> Iterator[Condition]:
+    counts = {reason: growth.of(f"rejected {reason}", count, now) for reason, count in snapshot.rejected.items()}
     for reason in UNUSABLE:
         if counts.get(reason) and not (explained and reason == "too_many_persons"):
             what = f"{counts[reason]} views not used in the last {WINDOW:.0f} s"
-            yield Condition(reason, what, f"{reason}: {live.details[reason]}")
+            yield Condition(reason, what, f"{reason}: {snapshot.details[reason]}")
     if session.suspect:
         what = "most of what its sender sends cannot be read"
         yield Condition("suspect", what, "it is fitted after all others: check the program that sends it", 1.0)
-    used = max([session.opened, *(camera.last_arrival for camera in live.assembler.cameras)])
+    used = max([session.opened, *(camera.last_arrival for camera in snapshot.cameras)])
     if now - session.last_message > NOTHING:
         since = now - session.last_message
         yield Condition("silence", f"nothing received for {since:.0f} s", "check the detectors and their network")
     elif now - used > NOTHING and any(counts.values()) and not explained:
         most = max(counts, key=lambda reason: counts[reason])
         since = now - used
-        yield Condition("unused", f"no view used for {since:.0f} s", f"{most}: {live.details[most]}")
+        yield Condition("unused", f"no view used for {since:.0f} s", f"{most}: {snapshot.details[most]}")
 
 
-def _missing_cameras(session: Session, sending: list[int], now: float) -> Iterator[Condition]:
-    names = session.live.rig.names
-    for i, (name, camera) in enumerate(zip(names, session.live.assembler.cameras, strict=True)):
+def _missing_cameras(snapshot: EngineSnapshot, sending: list[int], now: float) -> Iterator[Condition]:
+    cameras = snapshot.cameras
+    for i, camera in enumerate(cameras):
+        name = camera.name
         if i in sending:
             continue
         if camera.astray is not None and now - camera.astray[0] < BEGUN:
@@ -164,14 +169,15 @@ def _missing_cameras(session: Session, sending: list[int], now: float) -> Iterat
             silent = now - camera.last_arrival
             check = "check the camera, its detector and its network"
             yield Condition(f"silent {name}", f"silent for {silent:.0f} s", check, BEGUN, name)
-    if len(sending) == 1 and len(names) > 1:
-        yield Condition("few", f"only {names[sending[0]]} sends", "a person is followed by two cameras or more", 1.0)
+    if len(sending) == 1 and len(cameras) > 1:
+        what = f"only {cameras[sending[0]].name} sends"
+        yield Condition("few", what, "a person is followed by two cameras or more", 1.0)
 
 
-def _rates(session: Session, sending: list[int], told: Collection[str], now: float) -> Iterator[Condition]:
-    rates = {i: session.live.assembler.cameras[i].rate(now) for i in sending}
+def _rates(snapshot: EngineSnapshot, sending: list[int], told: Collection[str]) -> Iterator[Condition]:
+    rates = {i: snapshot.cameras[i].rate for i in sending}
     for i in sending if len(sending) > 1 else ():
-        name = session.live.rig.names[i]
+        name = snapshot.cameras[i].name
         others = median(rate for other, rate in rates.items() if other != i)
         key = f"slow {name}"
         if rates[i] < others * (SLOW / EASE if key in told else SLOW):
@@ -179,10 +185,10 @@ def _rates(session: Session, sending: list[int], told: Collection[str], now: flo
             yield Condition(key, what, "check its exposure time, the load of its detector, and its network", 2.0, name)
 
 
-def _clocks(session: Session, sending: list[int], told: Collection[str]) -> Iterator[Condition]:
-    clocks = session.live.fits.clocks
+def _clocks(snapshot: EngineSnapshot, sending: list[int], told: Collection[str]) -> Iterator[Condition]:
+    clocks = snapshot.fit.clocks
     for i in sending:
-        name = session.live.rig.names[i]
+        name = snapshot.cameras[i].name
         key, offset = f"clock {name}", float(clocks.applied[i])  # nothing where it may as well be right
         if abs(offset) > _limit(CLOCK, key, told):
             what = f"its clock is {1000 * abs(offset):.0f} ms {'behind' if offset > 0 else 'ahead of'} the others'"
@@ -190,12 +196,11 @@ def _clocks(session: Session, sending: list[int], told: Collection[str]) -> Iter
 
 
 def _residuals(
-    session: Session, sending: list[int], told: Collection[str], growth: Growth, now: float
+    rig: Rig, snapshot: EngineSnapshot, sending: list[int], told: Collection[str], growth: Growth, now: float
 ) -> Iterator[Condition]:
-    rig = session.live.rig
     width = np.array([camera.size[0] for camera in rig.cameras]) / 2048
-    rms = session.live.fits.rms_px / width
-    counts = session.live.fits.residuals
+    rms = snapshot.fit.rms_px / width
+    counts = snapshot.fit.residuals
     new = {i: growth.of(f"residuals {name}", int(counts[i]), now) for i, name in enumerate(rig.names)}
     seen = [i for i in sending if new[i] >= RESIDUALS]
     for i in seen if len(seen) > 2 else ():
@@ -206,20 +211,22 @@ def _residuals(
             yield Condition(key, what, "was it moved, or its lens or resolution changed? calibrate it anew", 3.0, name)
 
 
-def _exchanged(session: Session, sending: list[int]) -> Iterator[Condition]:
+def _exchanged(snapshot: EngineSnapshot, sending: list[int]) -> Iterator[Condition]:
     for i in sending:
-        name, share = session.live.rig.names[i], float(session.live.fits.exchanged[i])
-        if share > EXCHANGED:
-            what = f"left and right are exchanged in {10 * share:.0f} of 10 views"
+        name, fraction = snapshot.cameras[i].name, float(snapshot.fit.exchanged[i])
+        if fraction > EXCHANGED:
+            what = f"left and right are exchanged in {10 * fraction:.0f} of 10 views"
             check = "check its detector, or whether its image is mirrored"
             yield Condition(f"exchanged {name}", what, check, camera=name)
 
 
-def _answers(session: Session, told: Collection[str], growth: Growth, now: float) -> Iterator[Condition]:
+def _answers(
+    session: Session, snapshot: EngineSnapshot, told: Collection[str], growth: Growth, now: float
+) -> Iterator[Condition]:
     if skipped := growth.of("skipped", session.backlog.skipped, now):
         what = f"{skipped} instants skipped in the last {WINDOW:.0f} s"
         yield Condition("skipped", what, "too much for this machine: free it, or send fewer views or a lower rate")
-    if failed := growth.of("failures", session.live.fits.failures, now):
+    if failed := growth.of("failures", snapshot.fit.failures + session.lost, now):
         yield Condition("failures", f"{failed} fits failed in the last {WINDOW:.0f} s", "see the daemon's log")
     latest = list(islice(reversed(session.latencies), LATEST))
     if latest and session.turns and now - session.turns[-1][0] < 1.0:

@@ -63,14 +63,15 @@ class Examination:
         """The causes that two looks in a row have found."""
         if self._running or now < self._due:
             return self._confirmed
-        instants = session.live.instants_lately(NAMES_SPAN)
+        instants = session.engine.instants_lately(NAMES_SPAN)
         if len(instants) < FEWEST or instants[-1].t - instants[0].t < 0.3 or instants[-1].t == self._last_t:
             if now - self._due > SELDOM:
                 self._found = self._confirmed = ()  # nothing comes any more
             return self._confirmed
         self._last_t = instants[-1].t
-        doubtful = any(state == "lost" for state in list(session.live.fits.states.values()))
-        doubtful |= any(share < UNEXPLAINED for share in list(session.live.fits.explained.values()))
+        fit = session.engine.snapshot().fit
+        doubtful = any(state == "lost" for state in fit.states.values())
+        doubtful |= any(fraction < UNEXPLAINED for fraction in fit.explained.values())
         thorough = self._looks < FIRST or doubtful
         self._looks += 1
         self._running, self._due = True, now + self._wait
@@ -99,9 +100,9 @@ class Examination:
         self._due = now + self._wait
 
     def _check_of(self, session: Session) -> InputCheck:
-        rig, subject = session.live.rig, session.setup.subject
+        rig, subject = session.engine.rig, session.setup.subject
         if self._check is None or self._check[0] is not rig or self._check[1] is not subject:
-            setup, keypoints = session.setup, session.live.keypoints
+            setup, keypoints = session.setup, session.engine.keypoints
             made = InputCheck(setup.skeleton, rig, keypoints, subject, setup.subject_name, lambda: time.sleep(REST_S))
             self._check = (rig, subject, made)
         return self._check[2]

@@ -24,12 +24,12 @@ COUNTERS: tuple[Figure, ...] = (
     ("instants_in", "Instants to answer", lambda s: s.instants),
     ("instants_fitted", "Instants answered", lambda s: s.answered),
     ("instants_skipped", "Instants given up for want of time", lambda s: s.backlog.skipped),
-    ("fit_failures", "Fits of a person that failed", lambda s: s.live.fits.failures),
-    ("views_too_late", "Views older than the window of the fit", lambda s: s.live.fits.too_late),
+    ("fit_failures", "Fits of a person that failed", lambda s: s.engine.snapshot().fit.failures + s.lost),
+    ("views_too_late", "Views older than the window of the fit", lambda s: s.engine.snapshot().fit.too_late),
 )
 GAUGES: tuple[Figure, ...] = (
     ("backlog_instants", "Instants that wait for the solver", lambda s: len(s.backlog)),
-    ("persons", "Persons followed", lambda s: len(s.live.fits.states)),
+    ("persons", "Persons followed", lambda s: len(s.engine.snapshot().fit.states)),
     ("persons_tracked", "Persons followed whose state is tracking", lambda s: _tracked(s)),
 )
 RECORDING = {
@@ -77,7 +77,8 @@ class Metrics(Collector):
             "streamfit_rejected", "Messages, views and points not used", labels=["session", "reason"]
         )
         alarms = GaugeMetricFamily("streamfit_alarms", "What somebody should look after", labels=["session"])
-        for name, reasons in {"": self._health.rejected, **{n: s.live.rejected for n, s in by_name.items()}}.items():
+        of_sessions = {name: session.engine.snapshot().rejected for name, session in by_name.items()}
+        for name, reasons in {"": self._health.rejected, **of_sessions}.items():
             alarms.add_metric([name], self._alarms.count(name))
             for reason, count in list(reasons.items()):
                 rejected.add_metric([name, reason], count)
@@ -132,20 +133,20 @@ def _of_cameras(by_name: dict[str, Session]) -> Iterator[Metric]:
 def _cameras(by_name: dict[str, Session]) -> Iterator[tuple[str, str, Iterable[float | None]]]:
     """Session, camera, and its figures in the order of the families."""
     for name, session in by_name.items():
-        live, now = session.live, session.live.clock()
-        clocks, cameras = live.fits.clocks, live.assembler.cameras
-        quickest = min((camera.delay for camera in cameras if camera.delay is not None), default=0.0)
-        for i, (camera, counts) in enumerate(zip(live.rig.names, cameras, strict=True)):
+        snapshot = session.engine.snapshot()
+        clocks = snapshot.fit.clocks
+        quickest = min((camera.delay for camera in snapshot.cameras if camera.delay is not None), default=0.0)
+        for i, camera in enumerate(snapshot.cameras):
             yield (
                 name,
-                camera,
+                camera.name,
                 (
-                    counts.late,
-                    counts.dropped,
-                    counts.rate(now),
-                    None if counts.delay is None else counts.delay - quickest,
+                    camera.late,
+                    camera.dropped,
+                    camera.rate,
+                    None if camera.delay is None else camera.delay - quickest,
                     -float(clocks.offset[i]) if clocks.known[i] else None,
-                    float(live.fits.rms_px[i]),
+                    float(snapshot.fit.rms_px[i]),
                 ),
             )
 
@@ -165,4 +166,4 @@ def _histogram(durations: Histogram) -> tuple[list[tuple[str, float]], float]:
 
 
 def _tracked(session: Session) -> int:
-    return sum(state == "tracking" for state in list(session.live.fits.states.values()))
+    return sum(state == "tracking" for state in session.engine.snapshot().fit.states.values())

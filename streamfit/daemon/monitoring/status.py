@@ -61,38 +61,37 @@ def session_status(session: Session) -> schema.SessionStatus:
     A camera's `offset_t` is how far its clock is ahead of the median camera's, `drift` (s/s) how that grows; both are
     None before the person has moved enough to tell.
     """
-    live, now = session.live, time.monotonic()
-    cameras = live.assembler.cameras
-    clocks = live.fits.clocks
+    snapshot = session.engine.snapshot()
+    fit, clocks = snapshot.fit, snapshot.fit.clocks
     known, sd = clocks.known.tolist(), clocks.sd.tolist()
     p50, p99 = latency_percentiles(session)
-    rejected = dict(live.rejected)
-    if live.fits.too_late:
-        rejected["too_late"] = live.fits.too_late
+    rejected = dict(snapshot.rejected)
+    if fit.too_late:
+        rejected["too_late"] = fit.too_late
     return {
         "cameras": {
-            name: {
-                "rate": camera.rate(now),
+            camera.name: {
+                "rate": camera.rate,
                 "dropped": camera.dropped,
                 "late": camera.late,
-                "rms_px": _known(live.fits.rms_px[i]),
+                "rms_px": _known(fit.rms_px[i]),
                 "offset_t": -float(clocks.offset[i]) if known[i] else None,
                 "offset_sd": sd[i],
                 "drift": -float(clocks.drift[i]) if known[i] else None,
-                "exchanged": float(live.fits.exchanged[i]),
+                "exchanged": float(fit.exchanged[i]),
             }
-            for i, (name, camera) in enumerate(zip(live.rig.names, cameras, strict=True))
+            for i, camera in enumerate(snapshot.cameras)
         },
-        "persons": dict(live.fits.states),
-        "sync": "free" if live.assembler.free else "triggered",
-        "fps": _fps(session.turns, now),
+        "persons": dict(fit.states),
+        "sync": "free" if snapshot.free else "triggered",
+        "fps": _fps(session.turns, time.monotonic()),
         "answered": session.answered,
         "skipped": session.backlog.skipped,
-        "failures": live.fits.failures,
+        "failures": fit.failures + session.lost,
         "latency_p50": p50,
         "latency_p99": p99,
         "rejected": rejected,
-        "details": dict(live.details),
+        "details": dict(snapshot.details),
         "calibration": vars(session.calibration) if session.calibration else None,
         "recording": session.recording.status() if session.recording else None,
     }
@@ -100,17 +99,11 @@ def session_status(session: Session) -> schema.SessionStatus:
 
 def changes(health: Health, sessions: Sessions | None) -> tuple[object, ...]:
     """What makes a status worth sending at once when it is another than before."""
-    seen = tuple(
-        (
-            name,
-            s.live.assembler.free,
-            tuple(s.live.fits.states.items()),
-            tuple(s.live.rejected),
-            s.calibration and s.calibration.state,
-        )
-        for name, s in (sessions.by_name.items() if sessions else ())
-    )
-    return health.state, tuple(health.rejected), seen
+    seen = []
+    for name, session in sessions.by_name.items() if sessions else ():
+        snapshot, calibration = session.engine.snapshot(), session.calibration and session.calibration.state
+        seen.append((name, snapshot.free, (*snapshot.fit.states.items(),), (*snapshot.rejected,), calibration))
+    return health.state, tuple(health.rejected), tuple(seen)
 
 
 async def keep_telling(seen: Callable[[], object], tell: Callable[[], object]) -> None:

@@ -15,9 +15,9 @@ import zmq.asyncio
 from streamfit.daemon.net.auth import MessageAuthenticator
 from streamfit.daemon.net.rate_limit import TokenBucket
 from streamfit.daemon.net.reputation import Sender
+from streamfit.daemon.sessions.load_setup import changed_setup
 from streamfit.daemon.sessions.registry import Sessions
 from streamfit.daemon.sessions.session import Session
-from streamfit.daemon.sessions.setup import changed_setup
 from streamfit.errors import InputError
 from streamfit.protocol.control import ControlError, Request, decode_request, encode_error, encode_result
 from streamfit.protocol.ingest import is_name

@@ -95,7 +95,7 @@ class Ingest:
         self._authenticator.reject(sender, Counter([error.reason]))
         session = sessions.by_name.get(error.session) if sessions and error.session else None
         if session is not None:
-            session.live.reject(error.reason, error.detail)
+            session.engine.reject(error.reason, error.detail)
         else:
             self._health.rejected[error.reason] += 1
             self._health.details[error.reason] = error.detail

@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from streamfit.engine.engine import LiveSession
-from streamfit.estimation.live.tracker import Tracker
+from streamfit.engine.engine import Engine
 
 SLICE = 0.002  # s that are computed at a time
 COMPILE_BACKOFF = 2.0  # times that until the next
@@ -29,17 +28,17 @@ NICE = 19
 log = logging.getLogger(__name__)
 
 
-async def prepare(engine: LiveSession, others: Callable[[], bool]) -> None:
+async def prepare(engine: Engine, others: Callable[[], bool]) -> None:
     """Compile all that an engine needs, sparing of others while there are any.
 
     Where nobody was there at first, the compiler itself works in this process, and who comes while it does bears that.
     """
     if others():
-        await _fill_cache(engine.fits.recipe())
+        await _fill_cache(engine.recipe())
     await asyncio.to_thread(_prepare_sparingly, engine, others)
 
 
-async def _fill_cache(recipe: Callable[[], Tracker]) -> None:
+async def _fill_cache(recipe: Callable[[], None]) -> None:
     """Compile in a process of its own; where that fails, all is left to this one."""
     process = multiprocessing.get_context("spawn").Process(target=_compile, args=(recipe,), daemon=True)
     try:
@@ -53,15 +52,15 @@ async def _fill_cache(recipe: Callable[[], Tracker]) -> None:
         log.warning("compiling beside the live sessions failed (exit code %s): they are disturbed", process.exitcode)
 
 
-def _compile(make: Callable[[], Tracker]) -> None:
+def _compile(make: Callable[[], None]) -> None:
     """In the other process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICE)
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # a GPU's memory is the daemon's
-    make().warm_up()
+    make()
 
 
-def _prepare_sparingly(engine: LiveSession, others: Callable[[], bool]) -> None:
+def _prepare_sparingly(engine: Engine, others: Callable[[], bool]) -> None:
     with sparing(others):
         engine.prepare()
 

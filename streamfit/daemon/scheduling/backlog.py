@@ -3,7 +3,8 @@
 from collections import deque
 from dataclasses import replace
 
-from streamfit.engine.frame_assembler import Arrival, Instant
+from streamfit.engine.frame_assembler import Instant
+from streamfit.estimation.estimate import View
 
 MAX_INSTANTS = 32  # as many as tools/replay.py has under way at most
 MAX_AGE = 0.5  # s of capture time; no window reaches farther back
@@ -45,6 +46,6 @@ def _go_together(taken: list[Instant], another: Instant) -> bool:
     return another.persons == taken[0].persons and 0.0 < gap <= REACH - (another.t - taken[0].t)
 
 
-def _joined(oldest: Instant, heir: Instant) -> tuple[Arrival, ...]:
+def _joined(oldest: Instant, heir: Instant) -> tuple[View, ...]:
     useful = [view for view in oldest.views if abs(heir.t - view.t) <= MAX_AGE]
     return (*useful, *heir.views)[-MAX_VIEWS:]

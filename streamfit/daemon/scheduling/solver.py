@@ -94,9 +94,9 @@ class Solver:
     def _begin(self, session: Session) -> SolverJob:
         instants = session.backlog.take()
         if not instants:
-            return SolverJob(session.live.finish())
+            return SolverJob(session.engine.finish())
         session.note_taken(instants)
-        return SolverJob(session.live.solve(*instants, load=self._load_of(session)), len(instants))
+        return SolverJob(session.engine.solve(instants, load=self._load_of(session)), len(instants))
 
     def _must_give_way(self) -> bool:
         """Whether there is somebody who should not wait for all of what is under way."""
@@ -176,7 +176,7 @@ class Solver:
             for answers in under_way.stages:
                 now = time.monotonic()
                 if answers:
-                    stage = "fit" if any(answer["type"] == "kinematics" for _, answer in answers) else "smooth"
+                    stage = "fit" if any(answer.kind == "kinematics" for answer in answers) else "smooth"
                     session.stages[stage].observe(now - before, instants)
                     loop.call_soon_threadsafe(self._send, session, answers, now, instants)
                 if self._gives_way and time.monotonic() - before > MOMENT:
@@ -191,7 +191,7 @@ class Solver:
                 session.note_answered(instants)
         except Exception:
             # a defect in one session's way out is no reason to stop the others
-            session.live.fits.failures += 1
+            session.lost += 1
             log.exception("session %s: instants are lost", session.name, extra={"session": session.name})
         session.under_way = None
         if not instants and session.ending is not None:
@@ -199,11 +199,9 @@ class Solver:
 
     def _send(self, session: Session, answers: list[Answer], solved: float, instants: int) -> None:
         for answer in answers:
-            if "latency" in answer[1]:
-                answer[1]["latency"] += time.monotonic() - solved
             try:
                 self._publish(session, answer)
             except Exception:
-                session.live.fits.failures += 1
+                session.lost += 1
                 log.exception("session %s: an answer is lost", session.name, extra={"session": session.name})
         session.stages["publish"].observe(time.monotonic() - solved, instants)

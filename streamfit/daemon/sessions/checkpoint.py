@@ -3,24 +3,23 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import lru_cache
 
 from streamfit.daemon.config import Config
 from streamfit.daemon.monitoring.status import Health
+from streamfit.daemon.sessions.load_setup import changed_setup
 from streamfit.daemon.sessions.registry import MAX_SESSIONS, Sessions
 from streamfit.daemon.sessions.session import Session
-from streamfit.daemon.sessions.setup import Setup, changed_setup
 from streamfit.daemon.sessions.state_store import Kept, KeptSession, StateStore, state_folder
+from streamfit.engine.setup import Setup
 from streamfit.errors import InputError
-from streamfit.estimation.live.clock_sync import ClockState
 from streamfit.protocol.control import ControlError
 
 log = logging.getLogger(__name__)
 SESSIONS_POLL_S = 0.1  # s between two looks for sessions that were opened, closed or calibrated
 EVERY = 1.0  # s between two looks at what changes all the time
 RESERVE = 3_600_000_000  # numbers, an hour's, so that an idle daemon seldom writes
-Call = Callable[[Callable[[], ClockState]], Awaitable[ClockState]]
 
 
 class Checkpoint:
@@ -61,16 +60,16 @@ class Checkpoint:
                 self._alarm("resume", f"session {kept.name} is not resumed: see the log")
         self._resumed = True
 
-    async def run(self, sessions: Sessions, call: Call, bound: Callable[[], int]) -> None:
-        """Keep up with `sessions`, for ever. `call` runs between two instants; no `seq` is above `bound()`."""
+    async def run(self, sessions: Sessions, bound: Callable[[], int]) -> None:
+        """Keep up with `sessions`, for ever; no `seq` is above `bound()`."""
         seen: object = None
         looked = float("-inf")
         while True:
             open_ = list(sessions.by_name.values())
-            now = [(s.name, s.setup, s.recording is None, s.live.assembler.free) for s in open_]
+            now = [(s.name, s.setup, s.recording is None, s.engine.snapshot().free) for s in open_]
             if now != seen or time.monotonic() - looked >= EVERY:
                 seen, looked = now, time.monotonic()
-                described = [await _describe(session, sessions.setup, call) for session in open_]
+                described = [_describe(session, sessions.setup) for session in open_]
                 kept = Kept(sequence=self._reserved(bound()), sessions=described)
                 if kept != self._kept and not self._finished:
                     await asyncio.to_thread(self._save, kept)
@@ -114,14 +113,12 @@ async def _reopen(sessions: Sessions, kept: KeptSession) -> None:
         return changed_setup(default, kept.cameras, kept.keypoints, kept.subject)
 
     await sessions.open(kept.name, setup, kept.record)
-    live = sessions.get(kept.name).live
-    if kept.free:
-        live.assembler.run_free()
-    if list(live.rig.names) == kept.camera_names:
-        live.fits.clocks.resume(kept.clocks)
+    engine = sessions.get(kept.name).engine
+    engine.resume(kept.free, kept.clocks if list(engine.rig.names) == kept.camera_names else None)
 
 
-async def _describe(session: Session, default: Setup, call: Call) -> KeptSession:
+def _describe(session: Session, default: Setup) -> KeptSession:
+    snapshot = session.engine.snapshot()
     cameras, keypoints, subject = _texts(session.setup, default)
     return KeptSession(
         name=session.name,
@@ -129,9 +126,9 @@ async def _describe(session: Session, default: Setup, call: Call) -> KeptSession
         keypoints=keypoints,
         subject=subject,
         record=session.recording is not None,
-        free=session.live.assembler.free,
+        free=snapshot.free,
         camera_names=list(session.setup.rig.names),
-        clocks=await call(session.live.fits.clocks.state),
+        clocks=snapshot.fit.clocks.state,
     )
 
 

@@ -55,7 +55,7 @@ class Recalibration:
         """Begin to fit a session's last seconds; how many there are. Raises ControlError."""
         if self._task is not None and not self._task.done():
             raise ControlError("busy", "a calibration is under way; wait until it is done")
-        person, instants = session.live.lately(seconds)
+        person, instants = session.engine.lately(seconds)
         if not instants:
             raise ControlError("refused", f"session {session.name} has seen nobody in the last {seconds:g} s")
         setup = session.setup
@@ -81,7 +81,7 @@ class Recalibration:
             outward.close()
             found = await self._follow(inward, progress)
             if progress.state == "running":
-                await self._swap(session, found)
+                await self._set_subject(session, found)
                 progress.state = "done"
         except InputError as error:
             progress.state, progress.message = "failed", str(error)
@@ -113,10 +113,10 @@ class Recalibration:
                     progress.state = "poor"
                 return str(text)
 
-    async def _swap(self, session: Session, text: str) -> None:
+    async def _set_subject(self, session: Session, text: str) -> None:
         setup = session.setup
         subject = Subject.from_toml(text, setup.skeleton, setup.keypoints)
-        await self._call(lambda: session.live.swap(subject))
+        await self._call(lambda: session.engine.set_subject(subject))
         session.setup = replace(setup, subject=subject, subject_toml=text)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from streamfit.daemon.config import Config
-from streamfit.daemon.sessions.setup import Setup
+from streamfit.engine.setup import Setup
 from streamfit.errors import InputError
 from streamfit.recording.mcap_file import SessionMessage
 from streamfit.recording.writer import Recorder

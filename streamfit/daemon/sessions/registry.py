@@ -9,9 +9,9 @@ from streamfit.daemon.net.reputation import Sender
 from streamfit.daemon.scheduling.background_compile import prepare
 from streamfit.daemon.sessions.recording import Recording, RecordSettings
 from streamfit.daemon.sessions.session import Session
-from streamfit.daemon.sessions.setup import Setup
-from streamfit.engine.engine import IngestSettings, LiveSession
-from streamfit.engine.person_pipelines import TrackerFactory
+from streamfit.engine.engine import Engine, IngestSettings
+from streamfit.engine.setup import Setup
+from streamfit.estimation.live_solver import SolverFactory
 from streamfit.protocol.control import ControlError
 from streamfit.protocol.ingest import EndMessage, KeypointsMessage, Rejected
 
@@ -33,7 +33,7 @@ class Sessions:
         ingest: IngestSettings,
         lag: float,
         recording: RecordSettings | None,
-        tracker_factory: TrackerFactory,
+        solver: SolverFactory,
         on_instants: Callable[[], None],
         on_closed: Callable[[str], None],
     ):
@@ -42,7 +42,7 @@ class Sessions:
         self._closing: list[Session] = []
         self._ended: dict[str, tuple[float, float]] = {}
         self._opening: str | None = None
-        self._tracker_factory = tracker_factory
+        self._solver = solver
         self._on_instants, self._on_closed = on_instants, on_closed
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -84,7 +84,7 @@ class Sessions:
             setup = await asyncio.to_thread(make_setup, self.setup)
             session = self._new(name, setup)
             if not setup.compiles_like(self.setup):
-                await prepare(session.live, others=lambda: bool(self.by_name))
+                await prepare(session.engine, others=lambda: bool(self.by_name))
         finally:
             self._opening = None
         try:
@@ -121,17 +121,8 @@ class Sessions:
             await recording.close()
 
     def _new(self, name: str, setup: Setup) -> Session:
-        live = LiveSession(
-            name,
-            setup.skeleton,
-            setup.rig,
-            setup.keypoints,
-            setup.subject,
-            self.ingest,
-            self.lag,
-            self._tracker_factory,
-        )
-        return Session(name, setup, live, self._on_instants)
+        engine = Engine(name, setup, self.ingest, self.lag, self._solver)
+        return Session(name, setup, engine, self._on_instants)
 
     def _make_room(self, name: str, now: float, sender: Sender | None) -> None:
         """For a session more of that sender. Raises Rejected."""

@@ -11,10 +11,10 @@ from streamfit.daemon.net.reputation import Sender
 from streamfit.daemon.scheduling.backlog import Backlog
 from streamfit.daemon.sessions.progress import Progress
 from streamfit.daemon.sessions.recording import Recording
-from streamfit.daemon.sessions.setup import Setup
 from streamfit.engine.answers import Answer
-from streamfit.engine.engine import LiveSession
+from streamfit.engine.engine import Engine, Turn
 from streamfit.engine.frame_assembler import Instant
+from streamfit.engine.setup import Setup
 from streamfit.protocol.ingest import KeypointsMessage
 
 RECENT_ANSWERS = 1024
@@ -40,8 +40,8 @@ class Session:
     time.monotonic, s.
     """
 
-    def __init__(self, name: str, setup: Setup, live: LiveSession, on_instants: Callable[[], None]):
-        self.name, self.setup, self.live = name, setup, live
+    def __init__(self, name: str, setup: Setup, engine: Engine, on_instants: Callable[[], None]):
+        self.name, self.setup, self.engine = name, setup, engine
         self.backlog = Backlog()
         self.recording: Recording | None = None
         self.models: dict[str, bytes] = {}
@@ -53,6 +53,8 @@ class Session:
         self.last_t = float("-inf")
         self.instants = 0
         self.answered = 0
+        self.lost = 0
+        """Times that instants or answers were lost on the way."""
         self.stages = {stage: Histogram() for stage in STAGES}
         self.latency = Histogram()
         self.latencies: deque[float] = deque(maxlen=RECENT_ANSWERS)
@@ -76,7 +78,6 @@ class Session:
     def take(self, message: KeypointsMessage, payload: bytes, arrival: float, sender: Sender | None) -> Counter[str]:
         """A message that arrived from `sender`, `payload` its bytes; what of it was not used: reason -> count."""
         self.stages["decode"].observe(time.monotonic() - arrival)
-        before = self.live.rejected.copy()
         if sender is None or not sender.suspect:
             self.sender, self._needed = sender, arrival
         elif not self.in_use(arrival):
@@ -85,22 +86,21 @@ class Session:
         self.last_t = message.t
         if self.recording is not None:
             self.recording.put("keypoints", payload, message.t)
-        self.live.feed(message, arrival)
-        self._look(arrival)
-        return self.live.rejected - before if self.live.rejected != before else Counter()
+        turn = self.engine.take(message, arrival)
+        self._go_on(turn)
+        return turn.rejected
 
-    def note(self, answer: Answer, payload: bytes) -> None:
-        """Count and record what was published."""
-        topic, fields = answer
+    def note(self, answer: Answer, payload: bytes, now: float) -> None:
+        """Count and record what was published `now`."""
         if self.recording is not None:
-            self.recording.put(topic, payload, fields.get("t", max(self.last_t, 0.0)))
-        if fields["type"] == "model":
-            self.models[topic] = payload
+            self.recording.put(answer.topic, payload, max(self.last_t, 0.0) if answer.t is None else answer.t)
+        if answer.kind == "model":
+            self.models[answer.topic] = payload
             if len(self.models) > MAX_MODELS:
                 del self.models[next(iter(self.models))]
-        elif fields["type"] == "kinematics":
-            self.latencies.append(fields["latency"])
-            self.latency.observe(fields["latency"])
+        elif answer.kind == "kinematics" and (latency := answer.latency(now)) is not None:
+            self.latencies.append(latency)
+            self.latency.observe(latency)
 
     def note_taken(self, instants: Iterable[Instant]) -> None:
         """Instants are about to be answered."""
@@ -120,16 +120,15 @@ class Session:
             self.ending = asyncio.get_running_loop().create_future()
             if self._timer is not None:
                 self._timer.cancel()
-            self._queue(self.live.flush())
+            self._queue(self.engine.flush().instants)
             self._on_instants()
         return self.ending
 
-    def _look(self, now: float) -> None:
-        due = self.live.due(now)
-        self._queue(due)
-        if due:
+    def _go_on(self, turn: Turn) -> None:
+        self._queue(turn.instants)
+        if turn.instants:
             self._on_instants()
-        deadline = self.live.next_deadline()
+        deadline = turn.deadline
         if self._timer is not None:
             if self._timer.when() == deadline:
                 return
@@ -145,4 +144,4 @@ class Session:
 
     def _tick(self) -> None:
         self._timer = None
-        self._look(time.monotonic())
+        self._go_on(self.engine.due(time.monotonic()))

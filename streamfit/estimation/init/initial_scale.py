@@ -12,6 +12,7 @@ from streamfit.estimation.init.triangulate import triangulate
 from streamfit.estimation.settings import FitSettings
 from streamfit.model import HostKinematics, KeypointSet, Skeleton
 from streamfit.model.subject import Subject
+from streamfit.shallow import shallow
 
 RIGID, STIFF = 0.06, 0.03
 """Pairs of keypoints whose distance varies by less than this share over all postures measure size; who is measured in a
@@ -61,7 +62,11 @@ class SizeSearch:
         self._valid: list[np.ndarray] = []
         self._since = self._t = -np.inf
         self.assumed = 1.0
-        """What is reckoned with until it is settled."""
+        """What is reckoned with until enough has been seen."""
+
+    def copy(self) -> SizeSearch:
+        """Another that has seen the same."""
+        return shallow(self)
 
     def wants(self, t: float) -> bool:
         """Whether the instant t would tell more."""
@@ -75,7 +80,7 @@ class SizeSearch:
         self._t = t
 
     @property
-    def settled(self) -> bool:
+    def has_enough(self) -> bool:
         """Whether enough has been seen."""
         return len(self._points) >= ENOUGH
 

@@ -102,6 +102,20 @@ class ClockState:
     covariance: list[list[list[float]]]
 
 
+@dataclass(frozen=True, eq=False)
+class ClockReading:
+    """What has been found out of the clocks of C cameras: what to add to their times (s), how that grows (s/s), what
+    of it is applied (s), its standard deviation (s), and whether enough has been seen of each to tell."""
+
+    offset: np.ndarray
+    drift: np.ndarray
+    applied: np.ndarray
+    sd: np.ndarray
+    known: np.ndarray
+    state: ClockState
+    """To resume from."""
+
+
 class Clocks:
     """What to add to the times of each of C cameras: `offset` (s) at the last look and `drift` (s/s), as found.
 
@@ -125,6 +139,11 @@ class Clocks:
     def known(self) -> np.ndarray:
         """Whether enough has been seen of each (C,)."""
         return self.sd < KNOWN * OFFSET
+
+    def reading(self) -> ClockReading:
+        """All of it, as it is now."""
+        sd = self.sd
+        return ClockReading(self.offset.copy(), self.drift.copy(), self.applied, sd, sd < KNOWN * OFFSET, self.state())
 
     def state(self) -> ClockState:
         """To `resume` from."""

@@ -18,7 +18,7 @@ from streamfit.model.subject import DEFAULT_NOISE
 
 ALLOWED = 3.0
 """Scales of the noise up to which a point is explained."""
-WANDER = 0.02
+LEAST_STA = 0.02
 """m per axis that is allowed at least, as are DEFAULT_NOISE pixels: a person whose noise was measured in one room is
 still a person before cameras that have moved a little."""
 STARTS, GOES_ON = 0.6, 0.5
@@ -30,19 +30,19 @@ JUDGED = 0.3
 """s over which a running fit is judged."""
 LATELY = 1.0
 """s over which the share is told."""
-BESIDE = 2.0
+NEAR_CAMERA = 2.0
 """m from a camera: a fit that is nearer must look as large as that."""
 FORESHORTENED = 0.4
 """Share of a body's extent in space that a camera sees of it at least."""
 
 
-class Allowance:
+class PixelTolerance:
     """How far C cameras may see K keypoints from where the fit has them; `lenses` are from the world frame."""
 
     def __init__(self, lenses: Lenses, noise: Noise) -> None:
         self._axis, self._shift, self._focal = lenses.rotation[:, 2], lenses.translation[:, 2], lenses.focal[:, 0]
         self._pixels = np.square(ALLOWED * np.maximum(noise.sd, DEFAULT_NOISE) * lenses.pixel[:, None])
-        self._sta_sd = np.square(ALLOWED * np.maximum(noise.sta_sd, WANDER) * self._focal[:, None])
+        self._sta_sd = np.square(ALLOWED * np.maximum(noise.sta_sd, LEAST_STA) * self._focal[:, None])
 
     def count(
         self,
@@ -70,7 +70,7 @@ class Allowance:
         """
         centre = points.mean(0)
         depth = self._axis @ centre + self._shift
-        if depth.min() > BESIDE:
+        if depth.min() > NEAR_CAMERA:
             return np.asarray(depth)
         extent = FORESHORTENED * np.sqrt(np.square(points - centre).sum(1).mean())
         weight = confident / np.maximum(confident.sum(1, keepdims=True), 1)
@@ -91,6 +91,12 @@ class Explained:
 
     def __init__(self) -> None:
         self._counts: deque[tuple[float, int, int]] = deque()
+
+    def copy(self) -> Explained:
+        """Another that has counted the same."""
+        other = Explained()
+        other._counts = self._counts.copy()
+        return other
 
     def note(self, t: float, explained: int, confident: int) -> None:
         """So many of the confident points at the instant t are explained."""

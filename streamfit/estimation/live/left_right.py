@@ -18,6 +18,7 @@ from streamfit.estimation.factors.reprojection import Noise
 from streamfit.estimation.quality.check_sides import mirrored
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import FIELD, FISHEYE, NEAR, Lenses
+from streamfit.shallow import shallow
 
 LEGS = ("femur", "tibia", "talus", "calcn", "toes")
 ARMS = ("humerus", "ulna", "radius", "hand")
@@ -192,6 +193,12 @@ class Sides:
         self._pairs = Pairs.of(skeleton, keypoints)
         self._belief = np.tile(USUAL, (cameras, 1))
         self._seen = np.full(cameras, -np.inf)
+
+    def copy(self) -> Sides:
+        """Another that knows the same."""
+        other = shallow(self)
+        other.swap_rate, other._belief, other._seen = self.swap_rate.copy(), self._belief.copy(), self._seen.copy()
+        return other
 
     def look_through(self, lenses: Lenses, noise: Noise) -> None:
         """How keypoints are seen from now on; `lenses` from the world frame of the cameras."""

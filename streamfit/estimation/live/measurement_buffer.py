@@ -9,6 +9,7 @@ import numpy as np
 from streamfit.estimation.live.window_types import NOWHERE, Newest, RelinearisationBatch
 from streamfit.estimation.settings import FitSettings
 from streamfit.model.spline import UniformSpline
+from streamfit.shallow import shallow
 
 EMPTY = -np.inf
 """The time of a slot that holds nothing."""
@@ -35,6 +36,15 @@ class MeasurementBuffer:
         self._relinearised = settings.relinearised - 1
         self._real = settings.real
         self.given_up = [NOWHERE] * slots
+
+    def copy(self) -> MeasurementBuffer:
+        """Another that holds the same."""
+        other = shallow(self)
+        other.seen, other._view_t = self.seen.copy(), self._view_t.copy()
+        other._decorrelation = self._decorrelation.copy()
+        other.t, other._solved, other._new = self.t.copy(), self._solved.copy(), self._new.copy()
+        other.given_up = self.given_up.copy()
+        return other
 
     def clear(self) -> None:
         """Hold nothing."""

@@ -9,6 +9,7 @@ from streamfit.estimation.init.initial_pose import InitialPose
 from streamfit.estimation.init.triangulate import Points, triangulate
 from streamfit.estimation.live.window import agreement
 from streamfit.estimation.live.window_types import Model
+from streamfit.shallow import shallow
 
 DOUBT = 0.25
 """Mean robust weight of the answered instant below which the fit is doubted and a fresh start tried."""
@@ -61,6 +62,10 @@ class ConsistencyMonitor:
     def __init__(self) -> None:
         self.since: float | None = None
         self._patience = RETRY
+
+    def copy(self) -> ConsistencyMonitor:
+        """Another that knows the same."""
+        return shallow(self)
 
     def tells(self, t: float, agreed: float | None) -> bool:
         """Whether a fresh start is to be tried at t: `agreed` is the mean robust weight, None without views."""

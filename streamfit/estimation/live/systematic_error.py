@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamfit.shallow import shallow
+
 MEMORY = 10.0
 """s over which the mean posture is taken."""
 BEFORE = 0.5
@@ -18,6 +20,10 @@ class Excursion:
     def __init__(self, neutral: np.ndarray) -> None:
         self._mean, self._variance = np.array(neutral, float), np.zeros_like(neutral, float)
         self._weight, self._last = BEFORE, -np.inf
+
+    def copy(self) -> Excursion:
+        """Another that has noted the same."""
+        return shallow(self)
 
     def note(self, t: float, q: np.ndarray) -> None:
         """Note the coordinates at a time (s) later than the one before."""

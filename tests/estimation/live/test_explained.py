@@ -109,7 +109,7 @@ def test_a_leap_is_a_new_track_and_teaches_the_clocks_nothing(scene, together):
     rng, all_times, live, smoothed, since = np.random.default_rng(0), times(0.0, 3.0), [], [], set()
     for i in range(0, len(all_times), together):
         live += tracker.answer([(t, looped.views(t, 2.0, rng)) for t in all_times[i : i + together]])
-        smoothed += tracker.settled()
+        smoothed += tracker.settle()
         if (course := tracker.course()) is not None:
             since.add(round(course.since, 2))
     smoothed += tracker.finish()
@@ -135,7 +135,7 @@ def test_a_child_is_followed_at_once_and_is_as_large_as_they_are(scene, monkeypa
     small = Small(scene.skeleton, scene.keypoints, scene.rig, child)
     unknown = Subject.generic(scene.skeleton, scene.keypoints)
     tracker, rng, live = Tracker(scene.skeleton, scene.rig, scene.keypoints, unknown), np.random.default_rng(0), []
-    tracker.warm_up()
+    tracker.solver.warm_up()
     compiled = [function._cache_size() for function in (Window.measurement_update, Window.relinearise_and_shift)]
     for t in times(0.0, 1.0):
         live.append(tracker.update(t, small.views(t, 2.0, rng))[0])

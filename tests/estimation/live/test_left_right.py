@@ -38,7 +38,7 @@ def seen(scene):
 def held(scene, seen):
     """What was answered before each instant, from views that are as they should be."""
     tracker = Tracker(scene.skeleton, scene.rig, scene.keypoints, scene.subject)
-    answers = [tracker._last_estimate]
+    answers = [tracker.state.last]
     for t, views in zip(TIMES, seen, strict=True):
         answers.append(tracker.update(t, views)[0])
     return answers[:-1]

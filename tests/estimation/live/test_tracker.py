@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from streamfit.estimation.estimate import Estimate, Load, View
-from streamfit.estimation.live.tracker import FAR, Tracker
+from streamfit.estimation.live.measure import RELINEARISE_BEYOND
+from streamfit.estimation.live.tracker import Tracker
 from streamfit.estimation.live.window import Window
 from streamfit.estimation.live.window_types import SystematicInputs
 from streamfit.estimation.settings import FitSettings
 from streamfit.model.camera import Rig
+from streamfit.model.root import Frame
 from streamfit.model.subject import Subject
 
 RATE = 50.0
@@ -41,7 +43,7 @@ def run_hurried(tracker, scene, times, together):
     live, smoothed = [], []
     for i in range(0, len(times), together):
         live += tracker.answer([(t, scene.views(t)) for t in times[i : i + together]], load=Load.OVERLOADED)
-        smoothed += tracker.settled()
+        smoothed += tracker.settle()
     return live, smoothed + tracker.finish()
 
 
@@ -98,7 +100,7 @@ def test_in_a_hurry_the_answers_are_as_good(scene, tracker_of, rate, together, l
     while seen:
         taken, seen = seen[:together], seen[together:]
         answered[0] += hurried.answer(taken, load if hurry.random() < 0.8 else Load.NORMAL)
-        answered[1] += hurried.settled()
+        answered[1] += hurried.settle()
     answered[1] += hurried.finish()
     for one, other in zip(running_mean, answered, strict=True):
         assert [e.t for e in other] == [e.t for e in one]
@@ -325,7 +327,7 @@ def test_another_step_is_for_movement_that_a_camera_sees(scene, monkeypatch, far
     steps, step = [], Window.measurement_update
     monkeypatch.setattr(Window, "measurement_update", lambda *args: (steps.append(args), step(*args))[1])
     after, _ = tracker.update(0.5, seen.views(0.5))
-    assert np.linalg.norm(after.keypoints - before.keypoints, axis=1).max() > FAR
+    assert np.linalg.norm(after.keypoints - before.keypoints, axis=1).max() > RELINEARISE_BEYOND
     assert (len(steps) > 1) == again
 
 
@@ -334,7 +336,7 @@ def test_a_subject_can_be_swapped_in_flight(scene, tracker_of):
     times = np.arange(0, 1, 1 / RATE)
     for t in times:
         before, _ = tracker.update(t, scene.views(t))
-    tracker.swap(scene.subject)
+    tracker.set_subject(scene.subject)
     for t in times + 1.0:
         after, _ = tracker.update(t, scene.views(t))
     assert after.state == "tracking"
@@ -415,7 +417,7 @@ def test_a_camera_that_the_person_walks_past_harms_nothing(scene, tracker_of):
 def test_what_lasts_is_what_displaced_keypoints_do_to_a_pose(scene):
     """Against the covariance C J' W S W J C, written out with the Jacobian of each keypoint."""
     tracker = with_settings(scene, precision="float64")
-    kinematics, model = tracker._window.kinematics, tracker._model
+    kinematics, model = tracker.solver.setup.window.kinematics, tracker.state.model.seen_from(Frame.ground())
     model = model._replace(sta_rms=1.5 * model.noise.sta_sd)
     q = scene.q(0.3)
     pose = kinematics.pose(q, model.scale)
@@ -432,5 +434,5 @@ def test_what_lasts_is_what_displaced_keypoints_do_to_a_pose(scene):
     middle = np.einsum("kid,kij,kjl,klm,kme->de", jacobian, information, covariance, information, jacobian)
     inverse = np.linalg.inv(normal)
     systematic_inputs = SystematicInputs(kinematics.screws(pose), points, information)
-    found = tracker._window.systematic_variance(model, systematic_inputs)
+    found = tracker.solver.setup.window.systematic_variance(model, systematic_inputs)
     np.testing.assert_allclose(found, np.diag(inverse @ middle @ inverse), rtol=1e-6)

@@ -1,48 +1,15 @@
-"""The calibration, skeleton and subject of a session, read from files or from a request."""
+"""Read what a session is fitted with from files or from the texts of a request."""
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 
 from streamfit.daemon.config import Config
+from streamfit.engine.setup import Setup
 from streamfit.files import read_text
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
 from streamfit.model.keypoint_set import BUILT_IN
 from streamfit.model.subject import Subject
-
-
-@dataclass(frozen=True, eq=False)
-class Setup:
-    """The skeleton, the calibration, the keypoint set and the person.
-
-    `subject_toml` where one was given, `subject_name` that of its file.
-    """
-
-    skeleton: Skeleton
-    rig: Rig
-    keypoints: KeypointSet
-    subject: Subject
-    subject_toml: str | None = None
-    subject_name: str = "the subject"
-
-    @cached_property
-    def cameras_toml(self) -> str:
-        """The calibration's text: written once, for anybody may ask for that of all sessions at any time."""
-        return self.rig.to_toml()
-
-    @cached_property
-    def keypoints_toml(self) -> str:
-        """The keypoint set's."""
-        return self.keypoints.to_toml()
-
-    def compiles_like(self, other: "Setup") -> bool:
-        """Whether all that is compiled for `other` serves this one as well."""
-        return (
-            self.skeleton is other.skeleton
-            and len(self.rig.names) == len(other.rig.names)
-            and self.keypoints.bodies == other.keypoints.bodies
-        )
 
 
 def load_setup(config: Config, skeleton: Skeleton | None = None) -> Setup:
