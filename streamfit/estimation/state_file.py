@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,7 +80,7 @@ def load(path: Path, setup: TrackSetup) -> TrackState:
         raise InputError(f"{path}: the state of another track: {', '.join(differ)} differ")
     model = TrackModel(setup, written["subject"])
     unseen = TrackState.unseen(setup, model.subject)
-    state: TrackState = replace(unseen, model=model, **written["state"])
+    state: TrackState = unseen._replace(model=model, **written["state"])
     for one, other in ((state.sides, unseen.sides), (state.buffer, unseen.buffer)):
         _fill(one, vars(other))
     if state.size is not None:
@@ -88,7 +88,7 @@ def load(path: Path, setup: TrackSetup) -> TrackState:
     if (expected := vars(state.sides)["_expected"]) is not None:
         _fill(expected, vars(state.sides))
     track = state.phase
-    return state if track is None else replace(state, phase=track._replace(model=model.seen_from(track.frame)))
+    return state if track is None else state._replace(phase=track._replace(model=model.seen_from(track.frame)))
 
 
 def _made_for(setup: TrackSetup) -> dict[str, Any]:
