@@ -26,9 +26,9 @@ from streamfit.estimation.live.explained import Explained
 from streamfit.estimation.live.left_right import Expectation, Sides
 from streamfit.estimation.live.measurement_buffer import MeasurementBuffer
 from streamfit.estimation.live.reinitialise import ConsistencyMonitor
+from streamfit.estimation.live.sliding_window.window_types import Prior, SystematicInputs, Update, WindowState
 from streamfit.estimation.live.systematic_error import Excursion
 from streamfit.estimation.live.track_state import LookBack, Pending, Tracking, TrackModel, TrackSetup, TrackState
-from streamfit.estimation.live.window_types import Prior, SystematicInputs, Update, WindowState
 from streamfit.estimation.live_solver import ClockEvidence
 from streamfit.model import Screws
 from streamfit.model.camera import Camera, Rig

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from streamfit.estimation.batch.calibrate import compiled
+from streamfit.estimation.live.sliding_window.window import Window
 from streamfit.estimation.live.tracker import Tracker
-from streamfit.estimation.live.window import Window
 from streamfit.estimation.settings import FitSettings
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.kinematics import Kinematics

@@ -12,8 +12,8 @@ from streamfit.estimation.batch.linearise import Data, Linearise, Placed, Shared
 from streamfit.estimation.factors.motion_prior import MotionPrior
 from streamfit.estimation.factors.reprojection import Noise, view_terms
 from streamfit.estimation.live.measurement_buffer import MeasurementBuffer
-from streamfit.estimation.live.window import Window
-from streamfit.estimation.live.window_types import Model
+from streamfit.estimation.live.sliding_window.window import Window
+from streamfit.estimation.live.sliding_window.window_types import Model
 from streamfit.estimation.settings import FitSettings
 from streamfit.model import Kinematics
 from streamfit.model.spline import SUPPORT, UniformSpline

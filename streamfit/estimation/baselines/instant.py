@@ -23,8 +23,8 @@ from streamfit.estimation.estimate import USABLE_POINTS, Estimate, Load, Sightin
 from streamfit.estimation.factors.reprojection import view_terms
 from streamfit.estimation.init.initial_scale import SizeSearch
 from streamfit.estimation.live.explained import JUDGED, LATELY, Explained, explains
+from streamfit.estimation.live.sliding_window.window_types import Model
 from streamfit.estimation.live.track_state import TrackModel, TrackSetup, TrackState
-from streamfit.estimation.live.window_types import Model
 from streamfit.estimation.live_solver import ClockEvidence
 from streamfit.estimation.settings import FitSettings
 from streamfit.model import KeypointSet, Kinematics, Skeleton

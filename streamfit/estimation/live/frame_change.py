@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from streamfit.estimation.live.measurement_buffer import EMPTY
+from streamfit.estimation.live.sliding_window.turned_state import turned
 from streamfit.estimation.live.track_state import TrackBuilder, Tracking
 from streamfit.model.root import TURN, UPRIGHT, Frame, rotation_of
 
@@ -23,6 +24,7 @@ def keep_regular(builder: TrackBuilder) -> None:
     near = builder.last.q[3:6] if frame.is_ground else np.zeros(3)
     at = [track.spline.start if t == EMPTY else t for t in builder.buffer.t]
     poses = track.spline.weights(np.array(at)) @ controls
-    state = window.turned(track.prior.state, frame.turn @ before.T, near, poses)
+    real = builder.setup.settings.real
+    state = turned(track.prior.state, frame.turn @ before.T, near, poses, real)
     prior = window.eliminate(state, builder.buffer.places(track.spline))
     builder.note(prior=prior, frame=frame, model=builder.model.seen_from(frame))

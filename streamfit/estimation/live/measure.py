@@ -32,8 +32,8 @@ from streamfit.estimation.live.settle import (
     take_over,
     unsmoothed_from,
 )
+from streamfit.estimation.live.sliding_window.window_types import StepResult, SystematicInputs, Update
 from streamfit.estimation.live.track_state import Pending, TrackBuilder
-from streamfit.estimation.live.window_types import StepResult, SystematicInputs, Update
 
 RELINEARISE_BEYOND, MAX_STEPS = 0.03, 3
 """Re-linearise while a keypoint moved more than this, m; how many steps at most."""

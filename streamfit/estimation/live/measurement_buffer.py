@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from streamfit.estimation.live.window_types import NOWHERE, Newest, RelinearisationBatch
+from streamfit.estimation.live.sliding_window.window_types import NOWHERE, Newest, RelinearisationBatch
 from streamfit.estimation.settings import FitSettings
 from streamfit.model.spline import UniformSpline
 from streamfit.shallow import shallow

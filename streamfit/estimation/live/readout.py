@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamfit.estimation.estimate import Estimate, robust_rms
+from streamfit.estimation.live.sliding_window.window_types import Reading, StepResult
 from streamfit.estimation.live.track_state import TrackBuilder
-from streamfit.estimation.live.window_types import Reading, StepResult
 
 
 class Followed(NamedTuple):

@@ -7,8 +7,8 @@ import numpy as np
 from streamfit.estimation.estimate import USABLE_CONFIDENCE, USABLE_POINTS
 from streamfit.estimation.init.initial_pose import InitialPose
 from streamfit.estimation.init.triangulate import Points, triangulate
-from streamfit.estimation.live.window import agreement
-from streamfit.estimation.live.window_types import Model
+from streamfit.estimation.live.sliding_window.window import agreement
+from streamfit.estimation.live.sliding_window.window_types import Model
 from streamfit.shallow import shallow
 
 DOUBT = 0.25

@@ -11,8 +11,8 @@ from streamfit.estimation.estimate import Estimate, Load
 from streamfit.estimation.live.course import Course
 from streamfit.estimation.live.frame_change import is_near_singular
 from streamfit.estimation.live.readout import grounded
+from streamfit.estimation.live.sliding_window.window_types import Reading, SmoothedResult, Update
 from streamfit.estimation.live.track_state import ROUNDING, LookBack, Pending, TrackBuilder
-from streamfit.estimation.live.window_types import Reading, SmoothedResult, Update
 from streamfit.estimation.live_solver import ClockEvidence
 from streamfit.model.spline import UniformSpline
 

@@ -21,9 +21,9 @@ from streamfit.estimation.live.explained import Explained, PixelTolerance
 from streamfit.estimation.live.left_right import Sides
 from streamfit.estimation.live.measurement_buffer import MeasurementBuffer
 from streamfit.estimation.live.reinitialise import ConsistencyMonitor, Reinitialiser
+from streamfit.estimation.live.sliding_window.window import Window
+from streamfit.estimation.live.sliding_window.window_types import Model, Prior, SystematicInputs, Update
 from streamfit.estimation.live.systematic_error import Excursion
-from streamfit.estimation.live.window import Window
-from streamfit.estimation.live.window_types import Model, Prior, SystematicInputs, Update
 from streamfit.estimation.live_solver import ClockEvidence
 from streamfit.estimation.settings import FitSettings
 from streamfit.model import KeypointSet, Kinematics, Skeleton

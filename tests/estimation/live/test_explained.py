@@ -11,8 +11,8 @@ import pytest
 from streamfit.estimation.batch.trial import Trial
 from streamfit.estimation.estimate import Estimate, View
 from streamfit.estimation.init.initial_scale import measured_subject
+from streamfit.estimation.live.sliding_window.window import Window
 from streamfit.estimation.live.tracker import Tracker
-from streamfit.estimation.live.window import Window
 from streamfit.model.camera import Rig
 from streamfit.model.subject import SKELETON_STATURE, Subject
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-import streamfit.estimation.live.window as window
+import streamfit.estimation.live.sliding_window.window as window
 from streamfit.estimation.live.tracker import Tracker
 
 PRODUCT = re.compile(r"stablehlo\.dot_general.*")

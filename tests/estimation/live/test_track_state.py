@@ -11,8 +11,8 @@ import pytest
 from streamfit.errors import InputError
 from streamfit.estimation import state_file
 from streamfit.estimation.estimate import Estimate, Load
+from streamfit.estimation.live.sliding_window.window import Window
 from streamfit.estimation.live.tracker import WindowSolver
-from streamfit.estimation.live.window import Window
 from streamfit.model.root import Frame
 from streamfit.model.subject import Subject
 

@@ -7,9 +7,9 @@ import pytest
 
 from streamfit.estimation.estimate import Estimate, Load, View
 from streamfit.estimation.live.measure import RELINEARISE_BEYOND
+from streamfit.estimation.live.sliding_window.window import Window
+from streamfit.estimation.live.sliding_window.window_types import SystematicInputs
 from streamfit.estimation.live.tracker import Tracker
-from streamfit.estimation.live.window import Window
-from streamfit.estimation.live.window_types import SystematicInputs
 from streamfit.estimation.settings import FitSettings
 from streamfit.model.camera import Rig
 from streamfit.model.root import Frame

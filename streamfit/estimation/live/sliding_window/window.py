@@ -19,13 +19,12 @@ there), never as absolute sums: that is what makes it sound in float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from jax.lax.linalg import cholesky
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Float
@@ -35,7 +34,8 @@ from streamfit.estimation.factors import banded
 from streamfit.estimation.factors.motion_prior import MotionPrior
 from streamfit.estimation.factors.reprojection import reduce_views, view_terms
 from streamfit.estimation.live.clock_sync import RunningMean, clock_terms
-from streamfit.estimation.live.window_types import (
+from streamfit.estimation.live.sliding_window.marginalisation import Marginalisation, spread
+from streamfit.estimation.live.sliding_window.window_types import (
     NOWHERE,
     Model,
     Newest,
@@ -52,9 +52,7 @@ from streamfit.estimation.live.window_types import (
 from streamfit.estimation.settings import FitSettings
 from streamfit.model import Kinematics, Screws
 from streamfit.model.camera import Lenses
-from streamfit.model.root import turn_root
-from streamfit.model.skeleton import ROOT_COORDINATES
-from streamfit.model.spline import SUPPORT, basis
+from streamfit.model.spline import SUPPORT
 
 APART = 0.005
 """rad by which a camera must see a keypoint moved before that counts."""
@@ -79,6 +77,11 @@ class Window:
     settings: FitSettings
     controls: int
     active: int
+
+    @cached_property
+    def marginal(self) -> Marginalisation:
+        """The window's linear algebra."""
+        return Marginalisation(self.motion_prior, self.settings.spacing, self.controls, self.eliminated)
 
     @property
     def eliminated(self) -> int:
@@ -105,35 +108,6 @@ class Window:
         )
         return jax.tree.map(self.settings.real, state)
 
-    def turned(self, state: WindowState, turn: np.ndarray, near: np.ndarray, poses: np.ndarray) -> WindowState:
-        """The window seen in a frame turned by `turn` (3, 3), the root's angles near `near`; `poses` (N, D) are
-        those of the slots.
-
-        Control points and slots are carried over one by one, their information by the derivative of the map.
-        """
-        state = jax.tree.map(lambda x: np.array(x, float), state)
-        controls, maps = _turn_all(state.controls, turn, near)
-        inverse, p = np.linalg.inv(maps), self.eliminated
-        diagonal, off_diagonal, rhs = state.conditionals.diagonal, state.conditionals.off_diagonal, state.rhs
-        for i in range(p):
-            # the same equations, turned within themselves so that the first block is triangular again
-            first = inverse[i].T @ diagonal[i]
-            lower = np.linalg.cholesky(first @ first.T)
-            within = np.linalg.solve(lower, first)
-            diagonal[i], rhs[i] = lower, within @ rhs[i]
-            for k in range(banded.WIDTH - 1):
-                off_diagonal[i, k] = within @ off_diagonal[i, k] @ inverse[i + 1 + k]
-        active = scipy.linalg.block_diag(*inverse[p:])
-        information = active.T @ state.information @ active
-        eta = np.einsum("mji,mj->mi", inverse[p:], state.eta)
-        _, maps = _turn_all(poses, turn, near)
-        inverse = np.linalg.inv(maps)
-        slot_information = np.swapaxes(inverse, 1, 2) @ state.slot_information @ inverse
-        slot_eta = np.einsum("nji,nj->ni", inverse, state.slot_eta)
-        conditionals = banded.Factor(diagonal, off_diagonal)
-        turned = WindowState(controls, conditionals, rhs, information, eta, slot_information, slot_eta)
-        return jax.tree.map(self.settings.real, turned)
-
     @partial(jax.jit, static_argnums=0)
     def measurement_update(
         self, model: Model, prior: Prior, laid: Float[Array, " S"]
@@ -142,16 +116,16 @@ class Window:
         a `Newest`, the second result a `StepResult`."""
         newest = Newest.unpacked(laid, len(model.lenses.focal), len(self.kinematics.body))
         state, size = prior.state, prior.state.controls.shape[1]
-        last = self._last_weights(newest.place)
+        last = self.marginal.last_weights(newest.place)
         weights = jnp.pad(last, (self.controls - SUPPORT, 0))
         terms = self._linearise(model, state.controls, weights, newest.view_place, newest.seen, newest.decorrelation)
-        lower = cholesky(prior.information + _spread(last[None], terms.information[None]), symmetrize_input=False)
+        lower = cholesky(prior.information + spread(last[None], terms.information[None]), symmetrize_input=False)
         eta = prior.eta + jnp.outer(last, terms.eta).reshape(-1)
         change = jax.scipy.linalg.cho_solve((lower, True), eta).reshape(SUPPORT, size)
-        first = self._first(prior, change)
+        first = self.marginal.first(prior, change)
         latest = state.controls[self.eliminated :] + jnp.concatenate([first, change])
         controls = latest[-SUPPORT:]
-        read, rate = self._last_weights(newest.at), self._last_weights(newest.at, 1)
+        read, rate = self.marginal.last_weights(newest.at), self.marginal.last_weights(newest.at, 1)
         right = jnp.einsum("m,ij->mij", read, jnp.eye(size, dtype=read.dtype)).reshape(-1, size)
         variance = jnp.sum(jnp.square(solve_triangular(lower, right, lower=True)), 0)
         reading = Reading(read @ controls, rate @ controls, variance)
@@ -183,19 +157,19 @@ class Window:
         slots = RelinearisationBatch.unpacked(
             laid, self.settings.capacity, (self.settings.relinearised - 1, cameras, keypoints, 3)
         )
-        state = self._taken(prior, found)
-        variance = self._variance(prior, found.lower, self._weights(slots.back))
+        state = self.marginal.taken(prior, found)
+        variance = self.marginal.variance(prior, found.lower, self.marginal.weights(slots.back))
         controls = state.controls
-        state = self._marginalise_measurements(state, slots.given_up)
-        state = jax.lax.fori_loop(0, slots.shift, lambda _, s: self._marginalise_oldest(s), state)
-        weights = self._weights(slots.place)
+        state = self.marginal.marginalise_measurements(state, slots.given_up)
+        state = jax.lax.fori_loop(0, slots.shift, lambda _, s: self.marginal.marginalise_oldest(s), state)
+        weights = self.marginal.weights(slots.place)
         linearised = (weights[slots.relinearised], slots.view_place, slots.seen, slots.decorrelation)
         terms = jax.vmap(partial(self._linearise, model, state.controls))(*linearised)
         state = state._replace(
             slot_information=state.slot_information.at[slots.relinearised].set(terms.information),
             slot_eta=state.slot_eta.at[slots.relinearised].set(terms.eta),
         )
-        rate = self._weights(slots.place[slots.relinearised[-1]], 1) @ state.controls
+        rate = self.marginal.weights(slots.place[slots.relinearised[-1]], 1) @ state.controls
         oldest = jax.tree.map(lambda x: x[-1], terms)
         speed = self.kinematics.displaced(oldest.screws, oldest.points, rate) - oldest.points
         oldest_views = view_terms(model.lenses, oldest.view_points, slots.seen[-1], model.noise)
@@ -211,7 +185,7 @@ class Window:
             slots.decorrelation[-1],
         )
         seen = packed(SmoothedResult(information, eta, controls, variance))
-        return self._eliminate(state, weights[:, self.eliminated :]), running_mean, seen
+        return self.marginal.eliminate(state, weights[:, self.eliminated :]), running_mean, seen
 
     @partial(jax.jit, static_argnums=0)
     def accept_update(self, prior: Prior, found: Update) -> Prior:
@@ -221,11 +195,11 @@ class Window:
         """
         last = found.weights[-SUPPORT:]
         return Prior(
-            self._taken(prior, found),
+            self.marginal.taken(prior, found),
             prior.lower,
             prior.off_diagonal,
             jnp.zeros_like(prior.rhs),
-            prior.information + _spread(last[None], found.information[None]),
+            prior.information + spread(last[None], found.information[None]),
             jnp.zeros_like(prior.eta),
             prior.weights.at[found.slot].set(found.weights, mode="drop"),
         )
@@ -233,7 +207,7 @@ class Window:
     @partial(jax.jit, static_argnums=0)
     def eliminate(self, state: WindowState, place: Float[Array, " N"]) -> Prior:
         """A window whose slots, at these places, have been linearised."""
-        return self._eliminate(state, self._weights(place)[:, self.eliminated :])
+        return self.marginal.eliminate(state, self.marginal.weights(place)[:, self.eliminated :])
 
     def unchanged(self, size: int) -> Update:
         """What is found, of D = `size` coordinates, where no instant was looked at."""
@@ -252,94 +226,16 @@ class Window:
     def read(self, prior: Prior, at: Array) -> Array:
         """The trajectory at a place: a `Reading`."""
         last = cholesky(prior.information, symmetrize_input=False)
-        read, rate = self._weights(at), self._weights(at, 1)
+        read, rate = self.marginal.weights(at), self.marginal.weights(at, 1)
         controls = prior.state.controls
-        return packed(Reading(read @ controls, rate @ controls, self._variance(prior, last, read)))
-
-    def _eliminate(self, state: WindowState, weights: Float[Array, "N A"]) -> Prior:
-        """All that is known, with the first active control points eliminated."""
-        stiff, push = self.motion_prior.limits(state.controls[self.eliminated :], self.settings.spacing)
-        whole = state.information + _spread(weights, state.slot_information) + jnp.diag(stiff.reshape(-1))
-        eta = (state.eta + weights.T @ state.slot_eta + push).reshape(-1)
-        n = len(whole) - SUPPORT * state.controls.shape[1]
-        tied = (banded.WIDTH - 1) * state.controls.shape[1]
-        lower = cholesky(whole[:n, :n], symmetrize_input=False)
-        right = jnp.concatenate([whole[:n, n : n + tied], eta[:n, None]], 1)
-        right = solve_triangular(lower, right, lower=True)
-        off_diagonal, rhs = right[:, :-1], right[:, -1]
-        rest = whole[n:, n:].at[:tied, :tied].add(-off_diagonal.T @ off_diagonal)
-        return Prior(state, lower, off_diagonal, rhs, rest, eta[n:].at[:tied].add(-rhs @ off_diagonal), weights)
-
-    def _first(self, prior: Prior, last: Float[Array, "4 D"]) -> Float[Array, "F D"]:
-        """How the first active control points change with the last: back-substitution."""
-        left = prior.rhs - prior.off_diagonal @ last[: banded.WIDTH - 1].reshape(-1)
-        return solve_triangular(prior.lower, left, lower=True, trans=1).reshape(-1, last.shape[1])
-
-    def _taken(self, prior: Prior, found: Update) -> WindowState:
-        """The window after a step."""
-        state = prior.state
-        active = jnp.concatenate([self._first(prior, found.controls), found.controls])
-        weights = prior.weights.at[found.slot].set(found.weights, mode="drop")
-        information = state.slot_information.at[found.slot].set(found.information, mode="drop")
-        eta = state.slot_eta.at[found.slot].set(found.eta, mode="drop")
-        return WindowState(
-            state.controls + jnp.concatenate([self._conditional_change(state, active), active]),
-            state.conditionals,
-            jnp.zeros_like(state.rhs),
-            state.information,
-            state.eta - (state.information @ active.reshape(-1)).reshape(active.shape),
-            information,
-            eta - jnp.einsum("nij,nj->ni", information, weights @ active),
-        )
-
-    def _weights(self, place: Float[Array, "*batch"], derivative: int = 0) -> Float[Array, "*batch M"]:
-        """Spline weights of all control points at a place (per second^derivative); zero at NOWHERE."""
-        interval = jnp.clip(jnp.floor(place), 0, self.controls - SUPPORT)
-        local = basis(place - interval, derivative) / self.settings.spacing**derivative
-        acts = jnp.arange(self.controls) == interval[..., None, None] + jnp.arange(SUPPORT)[:, None]
-        weights = jnp.sum(jnp.where(acts, local[..., None], 0.0), -2)
-        return jnp.where(place[..., None] > 0.5 * NOWHERE, weights, 0.0)
-
-    def _last_weights(self, place: Float[Array, ""], derivative: int = 0) -> Float[Array, " 4"]:
-        """Weights of the last control points as the last knot interval has them; zero at NOWHERE.
-
-        Somewhat before that interval its cubic still is the spline, but for the cube of how far.
-        """
-        weights = basis(place - (self.controls - SUPPORT), derivative) / self.settings.spacing**derivative
-        return jnp.where(place > 0.5 * NOWHERE, weights, 0.0)
+        return packed(Reading(read @ controls, rate @ controls, self.marginal.variance(prior, last, read)))
 
     def _view_points(
         self, screws: Screws, points: Array, weights: Array, place: Array, controls: Array
     ) -> Float[Array, "C K 3"]:
         """Keypoints at each view's own time, from those at its slot's, whose spline weights are given."""
-        ahead = jnp.where(place[:, None] > 0.5 * NOWHERE, self._weights(place) - weights, 0.0) @ controls
+        ahead = jnp.where(place[:, None] > 0.5 * NOWHERE, self.marginal.weights(place) - weights, 0.0) @ controls
         return jax.vmap(lambda change: self.kinematics.displaced(screws, points, change))(ahead)
-
-    def _conditional_change(self, state: WindowState, active: Float[Array, "A D"]) -> Float[Array, "P D"]:
-        """How the passive control points change with the active ones: back-substitution."""
-        change = [active[k] for k in range(banded.WIDTH - 1)]
-        for i in reversed(range(self.eliminated)):
-            left = state.rhs[i] - sum(
-                state.conditionals.off_diagonal[i, k] @ change[k] for k in range(banded.WIDTH - 1)
-            )
-            change.insert(0, solve_triangular(state.conditionals.diagonal[i], left, lower=True, trans=1))
-        return jnp.stack(change[: self.eliminated]) if self.eliminated else active[:0]
-
-    def _variance(self, prior: Prior, last: Float[Array, "S S"], read: Float[Array, " M"]) -> Float[Array, " D"]:
-        """Variance at any place, the last four control points having that Cholesky factor: forward substitution."""
-        p, conditionals, size = self.eliminated, prior.state.conditionals, prior.state.controls.shape[1]
-        right = jnp.einsum("m,ij->mij", read, jnp.eye(size, dtype=read.dtype))
-        square = jnp.zeros(size, read.dtype)
-        for i in range(p):
-            y = solve_triangular(conditionals.diagonal[i], right[i], lower=True)
-            square += jnp.sum(y**2, 0)
-            right = right.at[i + 1 : i + banded.WIDTH].add(-jnp.einsum("kij,ir->kjr", conditionals.off_diagonal[i], y))
-        active = right[p:].reshape(-1, size)
-        first, tied = len(prior.lower), prior.off_diagonal.shape[1]
-        y = solve_triangular(prior.lower, active[:first], lower=True)
-        rest = active[first:].at[:tied].add(-prior.off_diagonal.T @ y)
-        z = solve_triangular(last, rest, lower=True)
-        return square + jnp.sum(y**2, 0) + jnp.sum(z**2, 0)
 
     @partial(jax.jit, static_argnums=0)
     def systematic_variance(self, model: Model, systematic_inputs: SystematicInputs) -> Float[Array, " D"]:
@@ -373,49 +269,6 @@ class Window:
         information, eta = self.kinematics.condense(screws, points, reduced.information, reduced.eta)
         return _Terms(information, eta, screws, points, view_points)
 
-    def _marginalise_measurements(self, state: WindowState, place: Float[Array, " N"]) -> WindowState:
-        """Add the slots that leave to what is known."""
-        weights, leaves = self._weights(place)[:, self.eliminated :], place > 0.5 * NOWHERE
-        return state._replace(
-            information=state.information + _spread(weights, state.slot_information),
-            eta=state.eta + weights.T @ state.slot_eta,
-            slot_information=jnp.where(leaves[:, None, None], 0.0, state.slot_information),
-            slot_eta=jnp.where(leaves[:, None], 0.0, state.slot_eta),
-        )
-
-    def _marginalise_oldest(self, state: WindowState) -> WindowState:
-        """Eliminate the oldest active control point and append one that continues the movement.
-
-        What the joint limits say of the one that is eliminated stays.
-        """
-        p, size = self.eliminated, state.controls.shape[1]
-        stiff, push = self.motion_prior.limits(state.controls[p][None], self.settings.spacing)
-        lower = cholesky(state.information[:size, :size] + jnp.diag(stiff[0]), symmetrize_input=False)
-        near = slice(size, banded.WIDTH * size)
-        right = jnp.concatenate([state.information[:size, near], (state.eta[0] + push[0])[:, None]], 1)
-        right = solve_triangular(lower, right, lower=True)
-        off_diagonal, rhs = right[:, :-1], right[:, -1]
-        taken = (banded.WIDTH - 1) * size
-        information = state.information[size:, size:].at[:taken, :taken].add(-off_diagonal.T @ off_diagonal)
-        eta = state.eta[1:].at[: banded.WIDTH - 1].add(-(rhs @ off_diagonal).reshape(-1, size))
-        last = 2.0 * state.controls[-1] - state.controls[-2]
-        controls = jnp.concatenate([state.controls[1:], last[None]])
-        information = jnp.pad(information, ((0, size), (0, size)))
-        tie = jnp.asarray(banded.dense(self.motion_prior.bands(np.arange(banded.WIDTH) == banded.WIDTH - 1)), eta.dtype)
-        at = -banded.WIDTH * size
-        information = information.at[at:, at:].add(tie)
-        newest = controls[-banded.WIDTH :].reshape(-1)
-        eta = jnp.concatenate([eta, jnp.zeros_like(eta[:1])])
-        eta = eta.at[-banded.WIDTH :].add(-(tie @ newest).reshape(-1, size))
-        if p:
-            off_diagonal = off_diagonal.reshape(size, -1, size).transpose(1, 0, 2)
-            conditionals = banded.Factor(
-                jnp.concatenate([state.conditionals.diagonal[1:], lower[None]]),
-                jnp.concatenate([state.conditionals.off_diagonal[1:], off_diagonal[None]]),
-            )
-            state = state._replace(conditionals=conditionals, rhs=jnp.concatenate([state.rhs[1:], rhs[None]]))
-        return state._replace(controls=controls, information=information, eta=eta)
-
 
 @partial(jax.jit, static_argnums=0)
 def agreement(
@@ -424,21 +277,6 @@ def agreement(
     """Robust weights of the views of one instant at a pose: how far they agree with it."""
     points = kinematics.keypoints(kinematics.pose(q, model.scale), model.places)
     return reduce_views(model.lenses, jnp.broadcast_to(points, seen.shape), seen, model.noise).weight
-
-
-def _spread(weights: Float[Array, "N A"], information: Float[Array, "N D D"]) -> Float[Array, "AD AD"]:
-    """Information about poses (N) as information about the control points that make them."""
-    size = weights.shape[1] * information.shape[-1]
-    return jnp.einsum("na,nb,nij->aibj", weights, weights, information).reshape(size, size)
-
-
-def _turn_all(poses: np.ndarray, turn: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Poses (N, D) in a turned frame, their root's angles near `near`, and the derivatives (N, D, D)."""
-    out, root = poses.copy(), slice(0, ROOT_COORDINATES)
-    maps = np.tile(np.eye(poses.shape[1]), (len(poses), 1, 1))
-    for n in range(len(poses)):
-        out[n, root], maps[n, root, root] = turn_root(poses[n, root], turn, near)
-    return out, maps
 
 
 def _directions(lenses: Lenses, points: Float[Array, "C K 3"]) -> Float[Array, "C K 3"]:

@@ -1,0 +1,1 @@
+"""The window of control points as compiled functions: what it holds, its steps, and what leaves it."""
