@@ -98,7 +98,7 @@ class Marginalisation:
         return square + jnp.sum(y**2, 0) + jnp.sum(z**2, 0)
 
     def _conditional_change(self, state: WindowState, active: Float[Array, "A D"]) -> Float[Array, "P D"]:
-        """How the passive control points change with the active ones: back-substitution."""
+        """How the eliminated control points change with the active ones: back-substitution."""
         change = [active[k] for k in range(banded.WIDTH - 1)]
         for i in reversed(range(self.eliminated)):
             left = state.rhs[i] - sum(

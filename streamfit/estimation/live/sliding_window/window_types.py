@@ -38,11 +38,11 @@ NOWHERE = -1e6
 
 
 class WindowState(NamedTuple):
-    """The window about its present control points: P passive ones, then A active ones (P + A = M)."""
+    """The window about its present control points: P eliminated ones, then A active ones (P + A = M)."""
 
     controls: Float[Array, "M D"]
     conditionals: banded.Factor
-    """Of the passive ones (P): a change x of theirs follows those after it as L' x + B y = rhs."""
+    """Of the eliminated ones (P): a change x of theirs follows those after it as L' x + B y = rhs."""
     rhs: Float[Array, "P D"]
     information: Float[Array, "AD AD"]
     """What is known of the active ones without the slots: movement, and all that was given up."""
