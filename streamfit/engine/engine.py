@@ -20,8 +20,8 @@ from streamfit.engine.setup import Setup
 from streamfit.engine.snapshot import CameraSnapshot, EngineSnapshot
 from streamfit.estimation.estimate import Load, View
 from streamfit.estimation.live.clock_sync import ClockState
+from streamfit.estimation.live.tracker import WindowSolver
 from streamfit.estimation.live_solver import SolverFactory
-from streamfit.estimation.solvers import window_solver
 from streamfit.model.subject import Subject
 from streamfit.protocol.ingest import KeypointsMessage, ViewMessage, has_several
 
@@ -56,7 +56,7 @@ class Engine:
         setup: Setup,
         ingest: IngestSettings | None = None,
         lag: float = 0.1,
-        solver: SolverFactory = window_solver,
+        solver: SolverFactory = WindowSolver,
         association: Association | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):

@@ -1,6 +1,5 @@
 """One person's fit and gait: sightings in, answers out, on the solver thread."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -14,7 +13,6 @@ from streamfit.estimation.live_solver import ClockEvidence, LiveSolver, LiveStat
 from streamfit.gait import Contacts, FootEvent, Gait, Step
 from streamfit.model.subject import Subject
 
-log = logging.getLogger(__name__)
 FAILURES_IN_A_ROW = 3
 """Instants that could not be fitted, after which the person is begun anew."""
 
@@ -34,6 +32,8 @@ class PersonPipeline(Generic[S]):
         self.estimates: list[Estimate] = []
         """Those of the last turn."""
         self._too_late = 0
+        self._settled: list[Estimate] = []
+        self._evidence: list[ClockEvidence] = []
         self._session, self._setup, self._lag, self._solver, self._failed = session, setup, lag, solver, failed
         self._subject = setup.subject
         self._state = solver.begin(setup.subject)
@@ -69,12 +69,9 @@ class PersonPipeline(Generic[S]):
 
         `received` is the largest capture time that has come, s.
         """
-        try:
-            self._state, estimates, evidence = self._solver.settle(self._state)
-        except Exception:
-            self._failed(f"person {self.person} starts afresh: looking back failed")
-            self._begin_anew()
-            return [], []
+        self._settle()
+        estimates, self._settled = self._settled, []
+        evidence, self._evidence = self._evidence, []
         course = self._state.course()
         answered = self.estimates[-1].t if self.estimates else received
         until = answered if course is None else course.until
@@ -118,6 +115,8 @@ class PersonPipeline(Generic[S]):
                 return self._unmeasured(instants[0][0], clocks)
             before, estimates = self._left_out, []
             for one in instants:  # so that no other is lost with the one that cannot be fitted
+                if estimates:
+                    self._settle()
                 estimates += self._measured([one], clocks, Load.NORMAL)
             if self._left_out == before:  # each alone could be, but not all at once
                 self._failed(f"person {self.person}: fitted one by one before t = {instants[-1][0]:.6f} s")
@@ -135,10 +134,21 @@ class PersonPipeline(Generic[S]):
         try:
             self._state, estimates = self._solver.measure(self._state, [(t, [])], clocks)
         except Exception:
-            log.exception("session %s: person %s starts afresh", self._session, self.person)
+            self._failed(f"person {self.person} starts afresh after t = {t:.6f} s")
             self._begin_anew()
             return []
         return estimates
+
+    def _settle(self) -> None:
+        """Have the solver do what comes behind an answer; `settle` tells what of it is to be told."""
+        try:
+            self._state, smoothed, evidence = self._solver.settle(self._state)
+        except Exception:
+            self._failed(f"person {self.person} starts afresh: looking back failed")
+            self._begin_anew()
+        else:
+            self._settled += smoothed
+            self._evidence += evidence
 
     def _begin_anew(self) -> None:
         self._too_late, self._in_a_row, self._gait = self.too_late, 0, None

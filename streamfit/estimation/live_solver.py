@@ -10,6 +10,7 @@ from streamfit.estimation.estimate import Estimate, Load, Sighting
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
 from streamfit.model.subject import Subject
+from streamfit.model.trajectory import Trajectory
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,25 +23,6 @@ class ClockEvidence:
     t: float
     information: np.ndarray
     eta: np.ndarray
-
-
-class Trajectory(Protocol):
-    """A person's movement as it was found last."""
-
-    @property
-    def until(self) -> float:
-        """The last instant whose views are in it, s."""
-
-    @property
-    def since(self) -> float:
-        """When the track began, s."""
-
-    @property
-    def seen(self) -> float:
-        """The last instant at which the person was tracked, and not coasting, s."""
-
-    def at(self, t: float) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates (D,) and their rates at a time, in the ground frame."""
 
 
 class LiveState(Protocol):

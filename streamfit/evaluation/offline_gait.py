@@ -26,8 +26,10 @@ class _Run:
         return float(self.t[0])
 
     @property
-    def seen(self) -> float:
+    def until(self) -> float:
         return float(self.t[-1])
+
+    seen = until
 
     @cached_property
     def _spline(self) -> CubicSpline:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 from scipy.special import expit
@@ -16,6 +15,7 @@ from streamfit.gait.ground import Floor, TreadmillBelts
 from streamfit.gait.spatiotemporal import Steps
 from streamfit.gait.types import SIDES, Contacts, FootEvent, Side, Step
 from streamfit.model import KeypointSet, Skeleton
+from streamfit.model.trajectory import Trajectory
 
 PERIOD = 0.01
 """s between the times at which the feet are looked at, whatever the cameras' rate."""
@@ -43,21 +43,6 @@ FAINT = 0.02
 """m/s, below which speeds are alike."""
 
 
-class Course(Protocol):
-    """The trajectory of the coordinates as it is known now."""
-
-    @property
-    def since(self) -> float:
-        """s, when the track began."""
-
-    @property
-    def seen(self) -> float:
-        """s, when the person was tracked last."""
-
-    def at(self, t: float) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates (D,) and their rates at a time not long ago."""
-
-
 class Gait:
     """Events, steps and contacts of one person. Places are in the y-up ground frame. Not thread-safe."""
 
@@ -77,7 +62,7 @@ class Gait:
         self._path = np.zeros((len(SIDES), 3))
         self._alone = [0.0] * len(SIDES)
         self._slowest: deque[float] = deque(maxlen=round(RECENT / PERIOD))
-        self._course: Course | None = None
+        self._course: Trajectory | None = None
         self._t = self._next = -np.inf
 
     @staticmethod
@@ -85,7 +70,7 @@ class Gait:
         """Whether the skeleton has feet as the built-in one has."""
         return Feet.known(skeleton)
 
-    def update(self, t: float, course: Course | None) -> list[FootEvent | Step]:
+    def update(self, t: float, course: Trajectory | None) -> list[FootEvent | Step]:
         """What has become certain by the instant t. None for a course: the person is lost."""
         out: list[FootEvent | Step] = []
         if course is not None and t - course.seen > BLIND:

@@ -36,9 +36,8 @@ class FakeState:
     def course(self) -> None:
         """None."""
 
-    def predict(self, t: float) -> np.ndarray | None:
-        """Where the first camera saw the person last is not known."""
-        return None
+    def predict(self, t: float) -> None:
+        """None."""
 
 
 class FakeSolver:

@@ -13,8 +13,8 @@ from streamfit.engine.engine import Engine
 from streamfit.engine.frame_assembler import Instant
 from streamfit.engine.setup import Setup
 from streamfit.engine.snapshot import EngineSnapshot
+from streamfit.estimation.live.tracker import WindowSolver
 from streamfit.estimation.live_solver import SolverFactory
-from streamfit.estimation.solvers import window_solver
 from streamfit.model import KeypointSet, Skeleton
 from streamfit.model.camera import Rig
 from streamfit.model.subject import Subject
@@ -28,7 +28,7 @@ class WatchedSession:
     """`now` is its time, s; `came` says when each alarm was told first, by key."""
 
     def __init__(
-        self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, solver: SolverFactory = window_solver
+        self, skeleton: Skeleton, rig: Rig, keypoints: KeypointSet, solver: SolverFactory = WindowSolver
     ) -> None:
         self.now = self._looked = 0.0
         self.came: dict[str, float] = {}

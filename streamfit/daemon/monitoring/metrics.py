@@ -16,21 +16,22 @@ from streamfit.daemon.monitoring.status import Health
 from streamfit.daemon.net.control import Control
 from streamfit.daemon.sessions.registry import Sessions
 from streamfit.daemon.sessions.session import STAGES, Session
+from streamfit.engine.snapshot import EngineSnapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-Figure = tuple[str, str, Callable[[Session], float]]
+Figure = tuple[str, str, Callable[[Session, EngineSnapshot], float]]
 
 COUNTERS: tuple[Figure, ...] = (
-    ("instants_in", "Instants to answer", lambda s: s.instants),
-    ("instants_fitted", "Instants answered", lambda s: s.answered),
-    ("instants_skipped", "Instants given up for want of time", lambda s: s.backlog.skipped),
-    ("fit_failures", "Fits of a person that failed", lambda s: s.engine.snapshot().fit.failures + s.lost),
-    ("views_too_late", "Views older than the window of the fit", lambda s: s.engine.snapshot().fit.too_late),
+    ("instants_in", "Instants to answer", lambda s, _: s.instants),
+    ("instants_fitted", "Instants answered", lambda s, _: s.answered),
+    ("instants_skipped", "Instants given up for want of time", lambda s, _: s.backlog.skipped),
+    ("fit_failures", "Fits of a person that failed", lambda s, now: now.fit.failures + s.lost),
+    ("views_too_late", "Views older than the window of the fit", lambda _, now: now.fit.too_late),
 )
 GAUGES: tuple[Figure, ...] = (
-    ("backlog_instants", "Instants that wait for the solver", lambda s: len(s.backlog)),
-    ("persons", "Persons followed", lambda s: len(s.engine.snapshot().fit.states)),
-    ("persons_tracked", "Persons followed whose state is tracking", lambda s: _tracked(s)),
+    ("backlog_instants", "Instants that wait for the solver", lambda s, _: len(s.backlog)),
+    ("persons", "Persons followed", lambda _, now: len(now.fit.states)),
+    ("persons_tracked", "Persons followed whose state is tracking", lambda _, now: _tracked(now)),
 )
 RECORDING = {
     "messages": ("recording_messages", "Messages written to the recording", CounterMetricFamily),
@@ -77,24 +78,25 @@ class Metrics(Collector):
             "streamfit_rejected", "Messages, views and points not used", labels=["session", "reason"]
         )
         alarms = GaugeMetricFamily("streamfit_alarms", "What somebody should look after", labels=["session"])
-        of_sessions = {name: session.engine.snapshot().rejected for name, session in by_name.items()}
+        snapshots = {name: session.engine.snapshot() for name, session in by_name.items()}
+        of_sessions = {name: snapshot.rejected for name, snapshot in snapshots.items()}
         for name, reasons in {"": self._health.rejected, **of_sessions}.items():
             alarms.add_metric([name], self._alarms.count(name))
             for reason, count in list(reasons.items()):
                 rejected.add_metric([name, reason], count)
         yield from (rejected, alarms)
-        yield from _of_sessions(by_name)
+        yield from _of_sessions(by_name, snapshots)
         yield from _durations(by_name)
-        yield from _of_cameras(by_name)
+        yield from _of_cameras(snapshots)
         yield from _of_recordings(by_name)
 
 
-def _of_sessions(by_name: dict[str, Session]) -> Iterator[Metric]:
+def _of_sessions(by_name: dict[str, Session], snapshots: dict[str, EngineSnapshot]) -> Iterator[Metric]:
     for kind, figures in ((CounterMetricFamily, COUNTERS), (GaugeMetricFamily, GAUGES)):
         for name, text, figure in figures:
             family = kind(f"streamfit_{name}", text, labels=["session"])
             for session in by_name.values():
-                family.add_metric([session.name], figure(session))
+                family.add_metric([session.name], figure(session, snapshots[session.name]))
             yield family
 
 
@@ -110,7 +112,7 @@ def _durations(by_name: dict[str, Session]) -> Iterator[Metric]:
     yield from (latency, stages)
 
 
-def _of_cameras(by_name: dict[str, Session]) -> Iterator[Metric]:
+def _of_cameras(snapshots: dict[str, EngineSnapshot]) -> Iterator[Metric]:
     labels = ["session", "camera"]
     late = CounterMetricFamily("streamfit_camera_late_views", "Views after their instant was answered", labels=labels)
     dropped = CounterMetricFamily("streamfit_camera_dropped_views", "Views not used", labels=labels)
@@ -123,17 +125,16 @@ def _of_cameras(by_name: dict[str, Session]) -> Iterator[Metric]:
     )
     residual = GaugeMetricFamily("streamfit_camera_residual_pixels", "RMS reprojection error lately", labels=labels)
     families: tuple[CounterMetricFamily | GaugeMetricFamily, ...] = (late, dropped, rate, delay, offset, residual)
-    for name, camera, figures in _cameras(by_name):
+    for name, camera, figures in _cameras(snapshots):
         for family, value in zip(families, figures, strict=True):
             if value is not None and not math.isnan(value):
                 family.add_metric([name, camera], value)
     yield from families
 
 
-def _cameras(by_name: dict[str, Session]) -> Iterator[tuple[str, str, Iterable[float | None]]]:
+def _cameras(snapshots: dict[str, EngineSnapshot]) -> Iterator[tuple[str, str, Iterable[float | None]]]:
     """Session, camera, and its figures in the order of the families."""
-    for name, session in by_name.items():
-        snapshot = session.engine.snapshot()
+    for name, snapshot in snapshots.items():
         clocks = snapshot.fit.clocks
         quickest = min((camera.delay for camera in snapshot.cameras if camera.delay is not None), default=0.0)
         for i, camera in enumerate(snapshot.cameras):
@@ -165,5 +166,5 @@ def _histogram(durations: Histogram) -> tuple[list[tuple[str, float]], float]:
     return durations.buckets(), durations.sum
 
 
-def _tracked(session: Session) -> int:
-    return sum(state == "tracking" for state in session.engine.snapshot().fit.states.values())
+def _tracked(snapshot: EngineSnapshot) -> int:
+    return sum(state == "tracking" for state in snapshot.fit.states.values())

@@ -8,7 +8,6 @@ instant has them. `qd` is the change since the answer before; the smoothed answe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -23,13 +22,15 @@ from streamfit.estimation.estimate import USABLE_POINTS, Estimate, Load, Sightin
 from streamfit.estimation.factors.reprojection import view_terms
 from streamfit.estimation.init.initial_scale import SizeSearch
 from streamfit.estimation.live.explained import JUDGED, LATELY, Explained, explains
+from streamfit.estimation.live.lifecycle import TOGETHER
+from streamfit.estimation.live.measure import COAST
+from streamfit.estimation.live.measurement_buffer import JOIN
 from streamfit.estimation.live.sliding_window.window_types import Model
-from streamfit.estimation.live.track_state import TrackModel, TrackSetup, TrackState
+from streamfit.estimation.live.track_state import ROUNDING, TrackModel, TrackSetup, TrackState
 from streamfit.estimation.live_solver import ClockEvidence
 from streamfit.estimation.settings import FitSettings
 from streamfit.model import KeypointSet, Kinematics, Skeleton
 from streamfit.model.camera import Rig
-from streamfit.model.host_kinematics import Placing
 from streamfit.model.root import TURN, UPRIGHT, Frame, rotation_of
 from streamfit.model.skeleton import ROOT_COORDINATES
 from streamfit.model.subject import Subject
@@ -37,18 +38,10 @@ from streamfit.model.subject import Subject
 ITERATIONS = 4
 DAMPING = 1e-3
 """At first, relative to the information matrix's diagonal."""
-TOGETHER = 0.05
-"""s for which a camera's view stands for the instants after it."""
-COAST = 1.0
-"""s without two usable views after which a person is lost."""
-JOIN = 0.02
-"""s by which a view may be later than its instant."""
 SHORTEST, LONGEST = 0.002, 0.1
 """s between two instants, at least and at most, as the priors have them."""
 REMEMBERED = 0.5
 """s of answers that the course is read from."""
-ROUNDING = 1e-6
-"""s."""
 
 
 class _Look(NamedTuple):
@@ -185,10 +178,7 @@ class InstantState:
 
     def predict(self, t: float) -> np.ndarray | None:
         """Where the keypoints will be at the time t, (K, 3) m in the world frame; None while the person is lost."""
-        if self.track is None:
-            return None
-        setup = self.model.setup
-        return Placing(setup.skeleton, self.subject, setup.keypoints, setup.rig).at(self.track.at(t)[0])["keypoints"]
+        return None if self.track is None else self.model.keypoints_ahead(self.track.at(t)[0])
 
 
 class InstantSolver:
@@ -333,7 +323,7 @@ class InstantSolver:
         """With a body as large as the person, once that is seen."""
         if state.size is None or state.track is None or not state.size.wants(state.previous):
             return state
-        search, points = copy(state.size), state.model.reinitialiser.points(self._together(state))
+        search, points = state.size.copy(), state.model.reinitialiser.points(self._together(state))
         search.note(state.previous, np.asarray(points.position), np.asarray(points.valid))
         size = search.found() if search.has_enough else None
         if size is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -69,7 +69,7 @@ def _compiled(
 
 
 class TrackModel:
-    """What is frozen while one body is fitted: `subject`, and what follows from it. Nothing is written later.
+    """What is frozen while one body is fitted: `subject`, and what follows from it.
 
     `in_ground` has the lenses that look from the ground frame, `clock` (C,) s the calibration's offsets.
     """
@@ -94,6 +94,16 @@ class TrackModel:
         self.placing = Placing(setup.skeleton, subject, setup.keypoints, setup.rig)
         self.tolerance = PixelTolerance(self.in_world, self.noise)
         self.reinitialiser = Reinitialiser(setup.initial, self.in_ground, subject.sta_sd)
+
+    def keypoints_ahead(self, q: np.ndarray) -> np.ndarray:
+        """Keypoints (K, 3) m, world frame, of a pose (D,), on the thread that asks for predictions."""
+        return self._placing_ahead.at(q)["keypoints"]
+
+    @cached_property
+    def _placing_ahead(self) -> Placing:
+        """Apart from `placing`, which is the solver thread's and works in place."""
+        setup = self.setup
+        return Placing(setup.skeleton, self.subject, setup.keypoints, setup.rig)
 
     def seen_from(self, frame: Frame) -> Model:
         """The window's model, on the device, its lenses looking from `frame`."""
@@ -197,11 +207,8 @@ class TrackState(NamedTuple):
 
     def predict(self, t: float) -> np.ndarray | None:
         """Where the keypoints will be at the time t, (K, 3) m in the world frame; None while the person is lost."""
-        course, setup = self.course(), self.model.setup
-        if course is None:
-            return None
-        placing = Placing(setup.skeleton, self.subject, setup.keypoints, setup.rig)  # the solver's is of its thread
-        return placing.at(course.at(t)[0])["keypoints"]
+        course = self.course()
+        return None if course is None else self.model.keypoints_ahead(course.at(t)[0])
 
     @staticmethod
     def unseen(setup: TrackSetup, subject: Subject) -> TrackState:
