@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
+from daemon_process import wait_until
 from zmq.auth.thread import ThreadAuthenticator
 
 from streamfit.client import Message, Subscriber
@@ -161,6 +162,17 @@ def test_a_restart_is_told_from_a_loss(daemon: Publisher) -> None:
         assert (subscriber.restarts, subscriber.lost) == (1, 0)
 
 
+def is_bound(socket: zmq.Socket[bytes], address: str) -> bool:
+    """Whether the address could be had: a socket that was closed gives it back a little later."""
+    try:
+        socket.bind(address)
+    except zmq.ZMQError as error:
+        if error.errno != zmq.EADDRINUSE:
+            raise
+        return False
+    return True
+
+
 def test_a_daemon_that_comes_back_is_heard_again() -> None:
     with zmq.Context() as context:
         with publisher(context) as daemon:
@@ -170,7 +182,7 @@ def test_a_daemon_that_comes_back_is_heard_again() -> None:
             daemon.say("status", 100)
             assert received(subscriber)["seq"] == 100
         with subscriber, context.socket(zmq.XPUB) as socket:
-            socket.bind(address)
+            wait_until(lambda: is_bound(socket, address), "the address of the daemon before")
             end = time.monotonic() + 10.0
             while not socket.poll(50):
                 assert time.monotonic() < end

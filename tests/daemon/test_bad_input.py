@@ -304,7 +304,7 @@ def test_a_fit_that_fails_stops_nobody_else(fake_daemon: DaemonProcess, client: 
         for i, x in enumerate([1.0, order, order, 1.0]):
             client.keypoints("harm", 1.0 + i / 100, views(x))
         client.wait_for("kinematics/harm/0", t=1.03)
-        assert client.status()["sessions"]["harm"]["failures"] == 2
+        wait_until(lambda: client.status()["sessions"]["harm"]["failures"] == 2, "the failures of that turn")
         beside.goes_on()
     assert client.ask("close", session="harm")["ok"]
 

@@ -28,6 +28,7 @@ Command = list[str] | Callable[[Path], int]
 """How a daemon is started: a command line, or a function that a forked process calls."""
 FAKE: Command = run_fake
 PATIENCE = 60.0  # s; nothing here takes that long unless it is broken
+COMPILING = 400.0  # s; a daemon's start where nothing is compiled yet, beside other tests
 
 
 def wait_until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -98,7 +99,7 @@ class DaemonProcess:
 
     def wait_ready(self) -> Self:
         self.wait_bound()
-        wait_until(lambda: self.health() == 200 or self.process.poll() is not None, "readiness")
+        wait_until(lambda: self.health() == 200 or self.process.poll() is not None, "readiness", COMPILING)
         assert self.process.poll() is None, self.log
         return self
 
